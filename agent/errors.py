@@ -118,8 +118,10 @@ class HandshakeTimeoutError(ProtocolError):
     code = AlarmCode.HANDSHAKE_TIMEOUT
 
     def __init__(self, peer: str, stage: str, hint: str = "") -> None:
-        super().__init__(f"{self.code}: handshake timeout with {peer} at {stage}" +
-                         (f" ({hint})" if hint else ""))
+        super().__init__(
+            f"{self.code}: handshake timeout with {peer} at {stage}"
+            + (f" ({hint})" if hint else "")
+        )
         self.peer = peer
         self.stage = stage
 

@@ -1,0 +1,33 @@
+"""`agent.toml` and `power-profile.conf` → frozen settings."""
+
+from agent.config.loader import DEFAULT_PATH, load_settings, section_types
+from agent.config.profile import PowerProfile, parse_profile, read_profile
+from agent.config.sections import Section
+from agent.config.settings import (
+    Control,
+    Gateway,
+    Grid,
+    Ied,
+    ProcessBus,
+    Scl,
+    Settings,
+    Stations,
+)
+
+__all__ = [
+    "DEFAULT_PATH",
+    "Control",
+    "Gateway",
+    "Grid",
+    "Ied",
+    "PowerProfile",
+    "ProcessBus",
+    "Scl",
+    "Section",
+    "Settings",
+    "Stations",
+    "load_settings",
+    "parse_profile",
+    "read_profile",
+    "section_types",
+]

@@ -1,0 +1,129 @@
+"""The sections of `agent.toml`: what can be set, its unit, its limits and its default."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+
+from agent.config.profile import PowerProfile
+from agent.config.sections import Section
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class Gateway(Section, frozen=True, kw_only=True):
+    """`[gateway]`: identity and places on disk."""
+
+    name: Name = "V2G1"
+    run_dir: Path = Path("/run/v2g")
+    state_dir: Path = Path("/var/lib/v2g")
+    log_dir: Path = Path("/var/log/v2g")
+    power_profile: Path = Path("/etc/v2g/power-profile.conf")
+    mappings: Path | None = None
+    """Folder of mapping files; the ones shipped with the package where not set."""
+
+
+class Grid(Section, frozen=True, kw_only=True):
+    """`[grid]`: the network at the point of connection."""
+
+    nominal_hz: Literal[50, 60] = 50
+    nominal_v: Positive = 230.0
+    """Phase to ground, RMS, as `Measurement.v1_v`."""
+    inertia_s: Positive = 4.0
+    """H of the synchronous area on its base, for the stability limit."""
+    area_power_w: Positive = 1e10
+    """Base power of the area; the fleet's share of it bounds the gain."""
+    fleet_scale: Positive = 1.0
+    """Power of all gateways that answer alike in this area, over the power of this one."""
+
+
+class Scl(Section, frozen=True, kw_only=True):
+    """`[scl]`: the station's description and which IED in it we are."""
+
+    file: Path = Path("/etc/v2g/scl/station.scd")
+    ied: Name = "V2G1"
+    access_point: str = ""
+    """Empty: the only one that has a server."""
+
+
+class ProcessBus(Section, frozen=True, kw_only=True):
+    """`[process_bus]`: where sampled values and GOOSE come from."""
+
+    interface: Name = "eth0"
+    """A network interface, or `virtual:PATH` for a virtual bus at that Unix socket."""
+    filter: Literal["default", "low-latency"] = "default"
+    reports_per_s: Literal[10, 25, 50, 100] = 50
+    sv: tuple[str, ...] = ()
+    """svIDs to use; empty: those that the SCL binds for our IED."""
+    simulation: bool = False
+    """Accept frames with the simulation bit (LPHD.Sim)."""
+    cpu: int | None = None
+    """Core of the worker; None leaves it to the system."""
+
+
+class Control(Section, frozen=True, kw_only=True):
+    """`[control]`: the droop and its limits. Names follow IEEE 1547-2018 and IEC 61850-7-420."""
+
+    preset: str = ""
+    """Grid code preset; empty: `EN50549` at 50 Hz, `IEEE1547-III` at 60 Hz."""
+    db_uf_hz: NotNegative | None = None
+    """Deadband below nominal; None: the preset's. `db_of_hz`: above."""
+    db_of_hz: NotNegative | None = None
+    k_uf: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    """Droop in per unit of frequency for full power; None: the preset's. `k_of`: above."""
+    k_of: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    olrt_s: NotNegative | None = None
+    """Open-loop response time; None: the preset's."""
+    hold_s: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.2
+    ramp_to_zero_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
+    lease_s: Annotated[float, msgspec.Meta(ge=2, le=3600)] = 60.0
+    """Dead-man of every setpoint sent to a station."""
+    min_change_w: NotNegative = 50.0
+    """A setpoint that differs by less from the one in force is not sent."""
+    stability_factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 2.0
+    """K ≤ πH/(factor·τ)."""
+    message_budget_per_s: Positive = 5000.0
+
+
+class Stations(Section, frozen=True, kw_only=True):
+    """`[stations]`: the OCPP listener for charging stations."""
+
+    host: str = "0.0.0.0"  # noqa: S104 - stations connect from the site's network
+    port: Port = 8080
+    heartbeat_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
+    handshake_timeout_s: Positive = 10.0
+    call_timeout_s: Positive = 10.0
+    meter_interval_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 1
+
+
+class Ied(Section, frozen=True, kw_only=True):
+    """`[ied]`: the IEC 61850 server."""
+
+    enabled: bool = True
+    host: str = "0.0.0.0"  # noqa: S104 - the station bus
+    port: Port = 102
+    engine: Literal["open61850", "libiec61850"] = "open61850"
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was configured, checked; `path` is the file it came from."""
+
+    path: Path
+    gateway: Gateway = Gateway()
+    grid: Grid = Grid()
+    scl: Scl = Scl()
+    process_bus: ProcessBus = ProcessBus()
+    control: Control = Control()
+    stations: Stations = Stations()
+    ied: Ied = Ied()
+    power: PowerProfile = PowerProfile()
+
+    @property
+    def control_socket(self) -> Path:
+        """Where the daemon listens for workers and tools."""
+        return self.gateway.run_dir / "control.sock"

@@ -1,0 +1,182 @@
+"""What every worker process shares: its start, its link to the control, its heartbeat.
+
+A worker is `python -m agent.<room>.worker --config FILE --name NAME [--supervised]`. It says
+`Hello`, sends a `Heartbeat` twice a second, and ends with the daemon when the daemon started it
+(`--supervised`); under systemd it stays, reconnects and states its values again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from loguru import logger
+
+from agent.config import DEFAULT_PATH, Settings, load_settings
+from agent.errors import AgentError
+from agent.link import Link
+from agent.logs import set_up_logging
+from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
+
+HEARTBEAT_S: Final = 0.5
+RECONNECT_S: Final = 0.2
+_PR_SET_PDEATHSIG: Final = 1
+
+
+@dataclass(slots=True)
+class Worker:
+    """A started worker: its settings, its link, and counters that the heartbeat carries."""
+
+    name: str
+    settings: Settings
+    link: Link
+    counters: dict[str, float] = field(default_factory=dict)
+
+    def heartbeat(self) -> None:
+        """Tell the control that this process is alive."""
+        self.link.send(Heartbeat(self.name, time.monotonic(), dict(self.counters)))
+
+
+def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:
+    """Entry point of a worker module: parse, load, start, run `main`, exit with its code.
+
+    An `AgentError` ends the process with its message and its exit code; anything else is logged
+    with its traceback and ends it with 1, and the daemon starts it again.
+    """
+    arguments = _parse_arguments(role)
+    set_up_logging(arguments.name)
+    if arguments.supervised:
+        end_with_parent()
+    try:
+        settings = load_settings(arguments.config)
+        link = Link(settings.control_socket, role, arguments.name)
+        code = main(Worker(arguments.name, settings, link))
+    except AgentError as error:
+        logger.error("{}", error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = 0
+    except Exception:
+        logger.exception("the worker ends")
+        code = 1
+    sys.exit(code or 0)
+
+
+def _parse_arguments(role: Role) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=f"v2g-agent worker: {role}")
+    parser.add_argument("--config", type=Path, default=DEFAULT_PATH)
+    parser.add_argument("--name", default=str(role))
+    parser.add_argument("--supervised", action="store_true", help="end with the parent process")
+    return parser.parse_args()
+
+
+def end_with_parent() -> None:
+    """Ask the kernel to end this process when its parent dies, however it dies."""
+    parent = os.getppid()
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it died before the call
+        sys.exit(0)
+
+
+class AsyncLink:
+    """A worker's link inside asyncio: reads, reconnects, and beats, until `Shutdown`.
+
+    Args:
+        worker: The started worker.
+        on_message: Called for every message from the control.
+        on_connect: Called after every connect; state the current values here.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        on_message: Callable[[AnyMessage], None],
+        on_connect: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._worker = worker
+        self._link = worker.link
+        self._on_message = on_message
+        self._on_connect = on_connect
+        self._stopped = asyncio.Event()
+        self._reading: int = -1
+        self._writing = False
+
+    def send(self, message: Message) -> None:
+        """Send to the control; the newest of each key waits while it does not read."""
+        self._link.send(message)
+        self._watch_writes()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        """Serve the link until the daemon says `Shutdown`, SIGTERM comes, or `stop` is called."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stopped.set)
+        try:
+            while not self._stopped.is_set():
+                if not self._link.connected:
+                    self._connect()
+                self._worker.heartbeat()
+                self._watch_writes()
+                pause_s = HEARTBEAT_S if self._link.connected else RECONNECT_S
+                await self._pause(pause_s)
+        finally:
+            self._unwatch()
+            self._link.close()
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._stopped.wait(), seconds)
+        except TimeoutError:
+            pass
+
+    def _connect(self) -> None:
+        self._unwatch()
+        if self._link.connect():
+            self._reading = self._link.fileno()
+            asyncio.get_running_loop().add_reader(self._reading, self._read)
+            self._on_connect()
+
+    def _read(self) -> None:
+        for message in self._link.receive():
+            if isinstance(message, Shutdown):
+                self._stopped.set()
+            else:
+                self._on_message(message)
+        if not self._link.connected:
+            self._unwatch()
+
+    def _watch_writes(self) -> None:
+        if self._link.pending and not self._writing:
+            self._writing = True
+            asyncio.get_running_loop().add_writer(self._link.fileno(), self._write)
+
+    def _write(self) -> None:
+        if self._link.flush():
+            self._writing = False
+            asyncio.get_running_loop().remove_writer(self._reading)
+
+    def _unwatch(self) -> None:
+        if self._reading >= 0:
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._reading)
+            loop.remove_writer(self._reading)
+        self._reading, self._writing = -1, False
+
+
+def merge_counters(worker: Worker, counters: Mapping[str, float], prefix: str = "") -> None:
+    """Copy counters into the next heartbeat, under an optional prefix."""
+    worker.counters.update({f"{prefix}{name}": value for name, value in counters.items()})
