@@ -183,6 +183,11 @@ class Hub:
         self._extra[fd] = callback
         self._selector.register(fd, selectors.EVENT_READ)
 
+    def unwatch(self, fd: int) -> None:
+        """Forget a descriptor of `watch`; the caller closes it."""
+        if self._extra.pop(fd, None) is not None:
+            self._selector.unregister(fd)
+
     def poll(self, timeout_s: float) -> HubEvents:
         """Wait up to `timeout_s` for anything, then read all of it."""
         events = HubEvents()

@@ -1,0 +1,172 @@
+"""`v2g-ctl`: what an operator asks and orders."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from agent.cli.arguments import duration_s, power_w, run_command
+from agent.cli.discharge import EXIT_REFUSED, operator_request, run_test
+from agent.cli.gateway import GatewayClient, add_gateway_options
+from agent.cli.view import status_json, status_view
+from agent.messages import SITE, RequestKind, RequestOutcome, RequestStatus
+
+STOP_LEASE_S = 24 * 3600.0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    client = GatewayClient(arguments)
+    snapshot = client.snapshot()
+    client.close()
+    if arguments.json:
+        print(json.dumps(status_json(snapshot)))
+    else:
+        Console().print(status_view(snapshot, height=200))
+    return 0
+
+
+def _alarms(arguments: argparse.Namespace) -> int:
+    client = GatewayClient(arguments)
+    alarms = client.snapshot().alarms
+    client.close()
+    if arguments.json:
+        print(json.dumps([_alarm_json(alarm) for alarm in alarms]))
+    else:
+        for alarm in alarms:
+            print(f"{alarm.code} {alarm.source}: {alarm.text}\n     {alarm.advice}")
+        if not alarms:
+            print("no alarms")
+    return 0
+
+
+def _alarm_json(alarm: object) -> dict[str, object]:
+    fields = ("code", "source", "text", "advice", "since_utc_s", "acknowledged")
+    return {
+        name: str(getattr(alarm, name)) if name == "code" else getattr(alarm, name)
+        for name in fields
+    }
+
+
+def _order(kind: RequestKind, setting: str = "") -> Callable[[argparse.Namespace], int]:
+    def order(arguments: argparse.Namespace) -> int:
+        client = GatewayClient(arguments)
+        request = operator_request(
+            kind,
+            target=arguments.evse,
+            lease_s=STOP_LEASE_S,
+            setting=setting or getattr(arguments, "setting", ""),
+        )
+        client.send(request)
+        for message in client.messages(5.0):
+            if isinstance(message, RequestOutcome) and message.request_id == request.request_id:
+                client.close()
+                return _tell(message, as_json=arguments.json)
+        print("the daemon did not answer", file=sys.stderr)
+        return EXIT_REFUSED
+
+    return order
+
+
+def _tell(outcome: RequestOutcome, *, as_json: bool) -> int:
+    if as_json:
+        print(
+            json.dumps(
+                {
+                    "request_id": outcome.request_id,
+                    "status": outcome.status,
+                    "reason": outcome.reason,
+                }
+            )
+        )
+    else:
+        print(f"{outcome.status}{': ' + outcome.reason if outcome.reason else ''}")
+    good = outcome.status in (RequestStatus.ACCEPTED, RequestStatus.COMPLETED)
+    return 0 if good else EXIT_REFUSED
+
+
+def _command(arguments: argparse.Namespace) -> int:
+    """The classic spelling: `--command DISCHARGE --duration 60s --power 5kW`."""
+    sign = 1.0 if arguments.command == "DISCHARGE" else -1.0
+    if arguments.command in ("DISCHARGE", "CHARGE"):
+        return run_test(arguments, sign)
+    return _order(RequestKind.STOP)(arguments)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of `v2g-ctl`."""
+    parser = argparse.ArgumentParser(
+        prog="v2g-ctl",
+        description="Ask and order a running V2G gateway.",
+        epilog="A bounded discharge test: v2g-ctl --command DISCHARGE --duration 60s --power 5kW",
+    )
+    _add_common(parser)
+    parser.add_argument("--command", choices=("DISCHARGE", "CHARGE", "STOP"), type=str.upper)
+    parser.add_argument("--duration", type=_bounded_duration, default=60.0, metavar="60s")
+    parser.add_argument("--power", type=_positive_power, default=5000.0, metavar="5kW")
+    commands = parser.add_subparsers(dest="verb", metavar="VERB")
+    for name, text, run in _VERBS:
+        verb = commands.add_parser(name, help=text, description=text)
+        _add_common(verb, suppress=True)
+        verb.set_defaults(run=run)
+    return parser
+
+
+_VERBS: tuple[tuple[str, str, Callable[[argparse.Namespace], int]], ...] = (
+    ("status", "the situation: frequency, power, EVSEs, workers, alarms", _status),
+    ("alarms", "active alarms and what to do about each", _alarms),
+    ("stop", "everything to zero until `resume`", _order(RequestKind.STOP)),
+    ("resume", "end `stop` and every other order of this operator", _order(RequestKind.WITHDRAW)),
+    ("drain", "finish what runs, take no new order", _order(RequestKind.MODE, "drain")),
+    ("block", "measure and report, move nothing", _order(RequestKind.MODE, "blocked")),
+    ("unblock", "back to normal operation", _order(RequestKind.MODE, "on")),
+)
+
+
+def _add_common(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    add_gateway_options(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
+    parser.add_argument("--evse", default=SITE, metavar="ID", help="one EVSE; default the site")
+    if suppress:  # a sub-command's default must not overwrite what stood before it
+        for action in parser._actions:
+            if action.dest != "help":
+                action.default = argparse.SUPPRESS
+
+
+def _positive_power(text: str) -> float:
+    value = power_w(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError("the power is a positive magnitude")
+    return value
+
+
+def _bounded_duration(text: str) -> float:
+    value = duration_s(text)
+    if not 0 < value <= 3600 or math.isnan(value):
+        raise argparse.ArgumentTypeError("a test lasts more than 0 s and at most 1 h")
+    return value
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command:
+        return _command(arguments)
+    if arguments.verb is None:
+        parser.print_help(sys.stderr)
+        return 2
+    run: Callable[[argparse.Namespace], int] = arguments.run
+    return run(arguments)
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run_command(_run))
+
+
+if __name__ == "__main__":
+    main()

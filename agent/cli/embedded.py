@@ -1,0 +1,232 @@
+"""A whole site in one folder: configuration, process bus, merging unit, charging stations.
+
+`make run` and the end-to-end tests use it. Everything in it is the real gateway; only the
+merging unit and the stations are simulated, and those speak to it over real sockets.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any, Final
+
+from pyroute2 import IPRoute, NetlinkError
+
+from agent.errors import UnavailableError
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent.parent
+SAMPLE_SCD: Final = REPOSITORY / "scl" / "sample-station.scd"
+STOP_TIMEOUT_S: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class SiteOptions:
+    """What the embedded site is made of."""
+
+    folder: Path
+    nominal_hz: int = 50
+    stations: int = 6
+    ocpp_port: int = 0
+    mms_port: int = 0
+    """0 picks a free port; see `free_port`."""
+    filter: str = "default"
+    dip_hz: float = 49.80
+    host: str = "127.0.0.1"
+
+
+@contextlib.contextmanager
+def process_bus_pair() -> Iterator[tuple[str, str, str]]:
+    """Yield (receiving end, sending end, kind) of a process bus, and remove it afterwards.
+
+    As root a veth pair; otherwise, or where the kernel refuses, a virtual bus that carries the
+    same Ethernet frames.
+    """
+    names = (f"v2grx{os.getpid() % 100000}", f"v2gtx{os.getpid() % 100000}")
+    if os.geteuid() == 0 and _add_veth(*names):
+        try:
+            yield (*names, "veth")
+        finally:
+            _remove_link(names[0])
+        return
+    path = f"virtual:{_virtual_path()}"
+    yield path, path, "virtual"
+
+
+def _virtual_path() -> Path:
+    return Path(os.environ.get("TMPDIR", "/tmp")) / f"v2g-bus-{os.getpid()}.sock"  # noqa: S108
+
+
+def _add_veth(receiver: str, sender: str) -> bool:
+    try:
+        with IPRoute() as routes:
+            routes.link("add", ifname=receiver, kind="veth", peer={"ifname": sender})
+            for name in (receiver, sender):
+                index = routes.link_lookup(ifname=name)[0]
+                routes.link("set", index=index, state="up")
+    except (NetlinkError, OSError):
+        return False
+    return True
+
+
+def _remove_link(name: str) -> None:
+    with contextlib.suppress(NetlinkError, OSError), IPRoute() as routes:
+        for index in routes.link_lookup(ifname=name):
+            routes.link("del", index=index)
+
+
+def free_port(*preferred: int) -> int:
+    """Return the first preferred port that is free on every address, or any free one."""
+    for port in (*preferred, 0):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("", port))
+                return int(probe.getsockname()[1])
+    raise UnavailableError("no TCP port is free")
+
+
+def write_configuration(options: SiteOptions, interface: str) -> Path:
+    """Write `agent.toml` and the power profile of the embedded site; return the former."""
+    folder = options.folder
+    (folder / "power-profile.conf").write_text(
+        "MAX_V2G_DISCHARGE_KW=11.0\nMAX_CHARGE_KW=11.0\nMIN_SOC_PCT=20\nMAX_SOC_PCT=95\n"
+    )
+    path = folder / "agent.toml"
+    path.write_text(
+        f"""[gateway]
+name = "V2G1"
+run_dir = "run"
+state_dir = "state"
+log_dir = "log"
+power_profile = "power-profile.conf"
+
+[grid]
+nominal_hz = {options.nominal_hz}
+
+[scl]
+file = "{SAMPLE_SCD}"
+ied = "V2G1"
+
+[process_bus]
+interface = "{interface}"
+filter = "{options.filter}"
+
+[stations]
+host = "{options.host}"
+port = {options.ocpp_port}
+meter_interval_s = 1
+
+[ied]
+host = "{options.host}"
+port = {options.mms_port}
+"""
+    )
+    return path
+
+
+@dataclass(slots=True)
+class Site:
+    """The running processes of the embedded site."""
+
+    options: SiteOptions
+    config: Path
+    sending_end: str
+    log: IO[bytes]
+    daemon: subprocess.Popen[bytes] | None = None
+    merging_unit: subprocess.Popen[bytes] | None = None
+    stations: subprocess.Popen[bytes] | None = None
+    bus_events: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def socket(self) -> Path:
+        """The daemon's control socket."""
+        return self.options.folder / "run" / "control.sock"
+
+    def start(self) -> None:
+        """Start daemon, merging unit and stations, in the order in which a site comes up."""
+        self.daemon = self._spawn("agent.cli.daemon", "--config", str(self.config))
+        self.merging_unit = self._spawn(
+            "agent.processbus.simulated",
+            "--interface",
+            self.sending_end,
+            "--nominal",
+            str(self.options.nominal_hz),
+            "--dip-hz",
+            str(self.options.dip_hz),
+            "--dip-every",
+            "0",
+        )
+        threading.Thread(target=self._read_bus_events, daemon=True).start()
+        self.stations = self._spawn(
+            "agent.vehicles.simulated.station",
+            "--url",
+            f"ws://{self.options.host}:{self.options.ocpp_port}",
+            "--count",
+            str(self.options.stations),
+        )
+
+    def dip(self) -> None:
+        """Let the merging unit's frequency dip now."""
+        unit = self.merging_unit
+        if unit is not None and unit.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                unit.stdin.write(b"dip\n")
+                unit.stdin.flush()
+
+    def dips_s(self) -> list[float]:
+        """Monotonic wire time of the first frame of each dip so far."""
+        return [event["wire_s"] for event in self.bus_events if event["event"] == "dip"]
+
+    def ended(self) -> tuple[str, int] | None:
+        """Name and exit code of a process that ended by itself, if one did."""
+        for name in ("daemon", "merging_unit", "stations"):
+            process: subprocess.Popen[bytes] | None = getattr(self, name)
+            if process is not None and (code := process.poll()) is not None:
+                return name, code
+        return None
+
+    def stop(self) -> None:
+        """End everything, stations first, the daemon last."""
+        for process in (self.stations, self.merging_unit, self.daemon):
+            if process is not None:
+                _end(process)
+
+    def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if "simulated" in module else self.log,
+            stderr=self.log,
+            preexec_fn=_die_with_parent,
+            cwd=REPOSITORY,
+        )
+
+    def _read_bus_events(self) -> None:
+        unit = self.merging_unit
+        for line in unit.stdout if unit is not None and unit.stdout is not None else ():
+            with contextlib.suppress(json.JSONDecodeError, KeyError):
+                event = json.loads(line)
+                self.bus_events.append({"event": event["event"], "wire_s": event["wire_s"]})
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

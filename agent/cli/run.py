@@ -1,0 +1,266 @@
+"""`make run`: the gateway on an embedded site, live in this terminal.
+
+Every 20 s, or on the key `d`, the merging unit's frequency dips to 49.80 Hz; `q` ends. With
+`--for 30s --json` it ends by itself and prints one line of JSON last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import os
+import select
+import signal
+import sys
+import tempfile
+import termios
+import time
+import tty
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from rich.console import Console
+from rich.live import Live
+
+from agent.cli.arguments import duration_s, run_command
+from agent.cli.embedded import (
+    Site,
+    SiteOptions,
+    free_port,
+    process_bus_pair,
+    write_configuration,
+)
+from agent.cli.gateway import GatewayClient
+from agent.cli.view import status_view
+from agent.errors import AgentError, UnavailableError
+from agent.messages import AnyMessage, OrderSent, Snapshot, StatusQuery
+
+FIRST_DIP_S: Final = 5.0
+DIP_PERIOD_S: Final = 20.0
+START_TIMEOUT_S: Final = 30.0
+REFRESH_S: Final = 0.1
+DIP_ANSWER_S: Final = 1.0
+"""An order later than this after a dip answers something else."""
+
+
+@dataclass(slots=True)
+class Record:
+    """What the run has shown so far."""
+
+    site: Site
+    snapshot: Snapshot | None = None
+    orders: list[OrderSent] = field(default_factory=list)
+    alarms: set[tuple[str, str]] = field(default_factory=set)
+    stations: set[str] = field(default_factory=set)
+
+    def take(self, message: AnyMessage) -> None:
+        """Take one message of the daemon."""
+        if isinstance(message, OrderSent):
+            self.orders.append(message)
+        elif isinstance(message, Snapshot):
+            self.alarms.update((str(alarm.code), alarm.source) for alarm in message.alarms)
+            online = (v.status for v in message.evses if v.status.online)
+            self.stations.update(status.evse_id.rpartition("/")[0] for status in online)
+            if message.complete or self.snapshot is None:
+                self.snapshot = message
+            else:
+                self._merge(message)
+
+    def _merge(self, message: Snapshot) -> None:
+        """Keep the EVSEs that this snapshot leaves out because they did not change."""
+        if self.snapshot is not None:
+            views = {view.evse_id: view for view in (*self.snapshot.evses, *message.evses)}
+            fields = {name: getattr(message, name) for name in message.__struct_fields__}
+            self.snapshot = Snapshot(**{**fields, "evses": tuple(views.values())})
+
+    def summary(self) -> dict[str, Any]:
+        """Return the closing line."""
+        snapshot = self.snapshot
+        return {
+            "dips": len(self.site.dips_s()),
+            "setpoints_sent": snapshot.loop.setpoints_sent if snapshot else 0,
+            "stations": len(self.stations),
+            "software_latency_ms": _percentiles(self._software_ms()),
+            "whole_latency_ms": _percentiles(self._whole_ms()),
+            "worker_restarts": sum(w.restarts for w in snapshot.workers) if snapshot else 0,
+            "alarms": len(self.alarms),
+        }
+
+    def _answers(self) -> list[tuple[float, OrderSent]]:
+        """The first order on the wire after each dip, with the dip's wire time."""
+        pairs = []
+        for dip_s in self.site.dips_s():
+            later = [o for o in self.orders if 0 < o.sent_s - dip_s < DIP_ANSWER_S and o.wire_s]
+            if later:
+                pairs.append((dip_s, min(later, key=lambda order: order.sent_s)))
+        return pairs
+
+    def _whole_ms(self) -> list[float]:
+        return [(order.sent_s - dip_s) * 1000 for dip_s, order in self._answers()]
+
+    def _software_ms(self) -> list[float]:
+        return [(order.sent_s - order.wire_s) * 1000 for _, order in self._answers()]
+
+
+def _percentiles(values_ms: list[float]) -> dict[str, float | None]:
+    if not values_ms:
+        return {"p50": None, "p99": None}
+    p50, p99 = np.percentile(values_ms, (50, 99))
+    return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
+
+
+def _wait_until_up(client: GatewayClient, record: Record, stations: int) -> None:
+    client.send(StatusQuery(watch=True))
+    for message in client.messages(START_TIMEOUT_S):
+        record.take(message)
+        measured = record.snapshot and record.snapshot.measurement
+        if measured and measured.quality == "good" and len(record.stations) >= stations:
+            return
+        if (ended := record.site.ended()) is not None:
+            raise UnavailableError(f"{ended[0]} ended with {ended[1]}")
+    raise UnavailableError("the embedded site did not come up")
+
+
+def _connect(site: Site) -> GatewayClient:
+    arguments = argparse.Namespace(socket=site.socket, config=site.config)
+    end_s = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            return GatewayClient(arguments)
+        except UnavailableError:
+            if (ended := site.ended()) is not None:
+                raise UnavailableError(f"{ended[0]} ended with {ended[1]}") from None
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.05)
+
+
+def _loop(
+    client: GatewayClient, record: Record, run_s: float, live: Live | None, note: str
+) -> None:
+    started_s = time.monotonic()
+    next_dip_s, next_draw_s = started_s + FIRST_DIP_S, started_s
+    while (now_s := time.monotonic()) < started_s + run_s:
+        if now_s >= next_dip_s:
+            record.site.dip()
+            next_dip_s += DIP_PERIOD_S
+        for message in client.messages(min(REFRESH_S, max(0.001, started_s + run_s - now_s))):
+            record.take(message)
+        if live is None:
+            continue
+        key = _key()
+        if key == "q":
+            return
+        if key == "d":
+            record.site.dip()
+        if now_s >= next_draw_s and record.snapshot is not None:
+            next_draw_s = now_s + REFRESH_S
+            text = f"{note}   d dip now   q quit   next dip in {next_dip_s - now_s:.0f} s"
+            live.update(status_view(record.snapshot, height=live.console.height, note=text))
+
+
+def _key() -> str:
+    if not sys.stdin.isatty() or not select.select([sys.stdin], [], [], 0)[0]:
+        return ""
+    return sys.stdin.read(1)
+
+
+@contextlib.contextmanager
+def _keys() -> Iterator[None]:
+    """Single keys without Enter, where the input is a terminal."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+
+def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    options = SiteOptions(
+        folder=folder,
+        nominal_hz=arguments.nominal,
+        stations=arguments.stations,
+        ocpp_port=free_port(8080),
+        mms_port=free_port(102, 10102) if os.geteuid() == 0 else free_port(10102),
+        filter=arguments.filter,
+        dip_hz=arguments.nominal - 0.2,
+    )
+    with process_bus_pair() as (receiver, sender, kind):
+        config = write_configuration(options, receiver)
+        with (folder / "site.log").open("wb") as log:
+            site = Site(options, config, sender, log)
+            record = Record(site)
+            try:
+                site.start()
+                client = _connect(site)
+                _wait_until_up(client, record, arguments.stations)
+                note = (
+                    f"{kind} process bus, OCPP ws://{options.host}:{options.ocpp_port}, "
+                    f"MMS {options.host}:{options.mms_port}, files in {folder}"
+                )
+                _show(arguments, client, record, note)
+            finally:
+                site.stop()
+    return record.summary()
+
+
+def _show(arguments: argparse.Namespace, client: GatewayClient, record: Record, note: str) -> None:
+    if arguments.json or not sys.stdout.isatty():
+        print(note, file=sys.stderr)
+        _loop(client, record, arguments.run_s, None, note)
+        return
+    with _keys(), Live(console=Console(), screen=True, auto_refresh=True) as live:
+        _loop(client, record, arguments.run_s, live, note)
+
+
+def _run(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make run ARGS=…", description=__doc__)
+    parser.add_argument("--for", dest="run_s", type=duration_s, default=math.inf, metavar="30s")
+    parser.add_argument("--json", action="store_true", help="a one-line JSON summary last")
+    parser.add_argument("--stations", type=int, default=6)
+    parser.add_argument("--nominal", type=int, choices=(50, 60), default=50)
+    parser.add_argument("--filter", choices=("default", "low-latency"), default="default")
+    parser.add_argument("--keep", type=Path, help="folder that keeps configuration and logs")
+    arguments = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with _folder(arguments.keep) as folder:
+        try:
+            summary = _run_site(arguments, folder)
+        except AgentError:
+            sys.stderr.write((folder / "site.log").read_text(errors="replace")[-4000:])
+            raise
+        except KeyboardInterrupt:
+            return 0
+    if arguments.json:
+        print(json.dumps(summary))
+    else:
+        print("  ".join(f"{name} {value}" for name, value in summary.items()))
+    return 0
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        yield keep.resolve()
+        return
+    with tempfile.TemporaryDirectory(prefix="v2g-") as folder:
+        yield Path(folder)
+
+
+def main() -> None:
+    """Entry point."""
+    sys.exit(run_command(_run))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""What the audit must know, and answers that wait until the audit knows it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from agent.audit import AuditLog, Ticket
+from agent.control import Inputs, Now, Outputs
+from agent.daemon.inbox import Inbox
+from agent.link import Hub
+from agent.messages import Alarm, Authority, ControlRequest, RequestOutcome, RequestStatus
+
+REFUSED_BY_AUDIT = "the audit log cannot be written"
+
+
+class AuditDesk:
+    """Records orders, outcomes and alarms; releases an outcome once its record is on disk."""
+
+    def __init__(self, audit: AuditLog, inbox: Inbox, hub: Hub) -> None:
+        self._audit = audit
+        self._inbox = inbox
+        self._hub = hub
+        self._waiting: deque[tuple[Ticket, RequestOutcome]] = deque()
+
+    @property
+    def writable(self) -> bool:
+        """The last write succeeded."""
+        return self._audit.writable
+
+    def record(self, inputs: Inputs, outputs: Outputs) -> None:
+        """Write one tick's orders, outcomes and decisions."""
+        origins = {request.request_id: request for request in inputs.requests}
+        for request in inputs.requests:
+            self._audit.append_async(
+                "request", request.origin, _describe(request), authority=request.authority.name
+            )
+        for outcome in outputs.outcomes:
+            self._answer(outcome, origins.get(outcome.request_id))
+        for entry in outputs.records:
+            self._audit.append_async(entry.kind, entry.who, entry.what, entry.why)
+
+    def refuse_remote(
+        self, requests: Iterable[ControlRequest], now: Now
+    ) -> tuple[ControlRequest, ...]:
+        """Refuse what comes from afar; return the local operator's requests."""
+        kept: list[ControlRequest] = []
+        for request in requests:
+            if request.authority <= Authority.LOCAL_OPERATOR:
+                kept.append(request)
+                continue
+            outcome = RequestOutcome(
+                request.request_id, RequestStatus.REFUSED, REFUSED_BY_AUDIT, t_utc_s=now.utc_s
+            )
+            self._tell(outcome)
+        return tuple(kept)
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Write an alarm that was raised or cleared."""
+        state = "raised" if alarm.active else "cleared"
+        self._audit.append_async(
+            "alarm", alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice
+        )
+
+    def release(self) -> None:
+        """Tell the senders those outcomes whose record is on disk, in order."""
+        while self._waiting and self._waiting[0][0].done:
+            self._tell(self._waiting.popleft()[1])
+
+    def _answer(self, outcome: RequestOutcome, request: ControlRequest | None) -> None:
+        who = request.origin if request else outcome.request_id
+        ticket = self._audit.append_async(
+            "outcome", who, f"{outcome.request_id} {outcome.status}", outcome.reason, durable=True
+        )
+        self._waiting.append((ticket, outcome))
+
+    def _tell(self, outcome: RequestOutcome) -> None:
+        sender = self._inbox.sender(outcome.request_id)
+        if sender is not None:
+            self._hub.send(sender, outcome)
+
+
+def _describe(request: ControlRequest) -> str:
+    setting = f" {request.setting}" if request.setting else ""
+    return (
+        f"{request.request_id}: {request.kind}{setting} {request.value:g} at {request.target}"
+        f" for {request.lease_s:g} s"
+    )

@@ -1,0 +1,141 @@
+"""What the processes said since the last tick, and who must hear the answers."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from agent.control import Inputs
+from agent.link import HubEvents, Peer
+from agent.messages import (
+    Alarm,
+    AnyMessage,
+    ControlRequest,
+    DigitalInput,
+    EvseStatus,
+    Heartbeat,
+    Measurement,
+    OrderResult,
+    OrderSent,
+    Role,
+    StatusQuery,
+    SubscriptionHealth,
+    Validity,
+)
+
+REQUESTS_REMEMBERED: Final = 10_000
+
+
+@dataclass(slots=True)
+class Inbox:
+    """Sorts messages by kind; `take` hands them to one step of the control.
+
+    Attributes:
+        queries: Peers that asked for the status.
+        orders: Orders that left on the wire since the last `take_orders`.
+        alarms: Alarms that workers raised or cleared since the last `take_alarms`.
+    """
+
+    measurements: list[Measurement] = field(default_factory=list)
+    digital: dict[tuple[object, ...], DigitalInput] = field(default_factory=dict)
+    statuses: dict[str, EvseStatus] = field(default_factory=dict)
+    results: list[OrderResult] = field(default_factory=list)
+    requests: list[ControlRequest] = field(default_factory=list)
+    queries: list[Peer] = field(default_factory=list)
+    orders: list[OrderSent] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
+    subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
+    counters: dict[str, dict[str, float]] = field(default_factory=dict)
+    _owners: dict[str, Peer] = field(default_factory=dict)
+    _known: dict[str, EvseStatus] = field(default_factory=dict)
+    _senders: OrderedDict[str, Peer] = field(default_factory=OrderedDict)
+
+    def put(self, events: HubEvents) -> None:
+        """Take what one `Hub.poll` brought."""
+        for peer, message in events.received:
+            self._put(peer, message)
+        for peer in events.left:
+            self._lose(peer)
+
+    def take(self) -> Inputs:
+        """Return what is new since the last call."""
+        inputs = Inputs(
+            measurements=tuple(self.measurements),
+            digital=tuple(self.digital.values()),
+            evses=tuple(self.statuses.values()),
+            results=tuple(self.results),
+            requests=tuple(self.requests),
+        )
+        self.measurements, self.results, self.requests = [], [], []
+        self.digital, self.statuses = {}, {}
+        return inputs
+
+    def take_orders(self) -> list[OrderSent]:
+        """Return the orders sent since the last call."""
+        orders, self.orders = self.orders, []
+        return orders
+
+    def take_alarms(self) -> list[Alarm]:
+        """Return the workers' alarms since the last call."""
+        alarms, self.alarms = self.alarms, []
+        return alarms
+
+    def owner(self, evse_id: str) -> Peer | None:
+        """The process that reaches this EVSE."""
+        return self._owners.get(evse_id)
+
+    def sender(self, request_id: str) -> Peer | None:
+        """The process that sent this request."""
+        return self._senders.get(request_id)
+
+    def _put(self, peer: Peer, message: AnyMessage) -> None:
+        if isinstance(message, Measurement):
+            self.measurements.append(message)
+        elif isinstance(message, EvseStatus):
+            self._owners[message.evse_id] = peer
+            self._known[message.evse_id] = message
+            self.statuses[message.evse_id] = message
+        elif isinstance(message, OrderSent):
+            self.orders.append(message)
+        elif isinstance(message, OrderResult):
+            self.results.append(message)
+        elif isinstance(message, ControlRequest):
+            self._remember_sender(message, peer)
+            self.requests.append(message)
+        else:
+            self._put_rare(peer, message)
+
+    def _put_rare(self, peer: Peer, message: AnyMessage) -> None:
+        if isinstance(message, Heartbeat):
+            self.counters[message.name] = message.counters
+        elif isinstance(message, DigitalInput):
+            self.digital[message.key] = message
+        elif isinstance(message, SubscriptionHealth):
+            self.subscriptions[message.control_block] = message
+        elif isinstance(message, Alarm):
+            self.alarms.append(message)
+        elif isinstance(message, StatusQuery):
+            peer.watching = message.watch
+            self.queries.append(peer)
+
+    def _remember_sender(self, request: ControlRequest, peer: Peer) -> None:
+        self._senders[request.request_id] = peer
+        if len(self._senders) > REQUESTS_REMEMBERED:
+            self._senders.popitem(last=False)
+
+    def _lose(self, peer: Peer) -> None:
+        """The process is gone: its EVSEs cannot be reached, its subscriptions are not heard."""
+        for evse_id in [name for name, owner in self._owners.items() if owner is peer]:
+            del self._owners[evse_id]
+            lost = msgspec.structs.replace(
+                self._known[evse_id], online=False, quality=Validity.QUESTIONABLE
+            )
+            self._known[evse_id] = self.statuses[evse_id] = lost
+        if peer.hello is not None and peer.hello.role is Role.PROCESS_BUS:
+            for name, health in self.subscriptions.items():
+                self.subscriptions[name] = msgspec.structs.replace(
+                    health, alive=False, reason="process bus worker down"
+                )
