@@ -1,0 +1,186 @@
+"""The link between the processes, on real Unix sockets."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent import messages
+from agent.errors import UnavailableError
+from agent.link import HELLO_TIMEOUT_S, Hub, Link
+from agent.messages import Measurement, OrderSent, Role, Validity
+
+
+def measurement(f_hz: float, source: str = "MU01") -> Measurement:
+    return Measurement(source, 1.5, f_hz, 0.0, 230.0, Validity.GOOD, 10.0, 10.05)
+
+
+@pytest.fixture
+def hub(tmp_path):
+    hub = Hub(tmp_path / "run" / "control.sock")
+    yield hub
+    hub.close()
+
+
+def connect(hub: Hub, role: Role = Role.PROCESS_BUS) -> Link:
+    link = Link(hub.path, role)
+    assert link.connect()
+    poll_until(hub, lambda: any(p.hello and p.hello.role is role for p in hub.peers))
+    return link
+
+
+def poll_until(hub: Hub, condition, timeout_s: float = 5.0):
+    received = []
+    end_s = time.monotonic() + timeout_s
+    while time.monotonic() < end_s:
+        received += [message for _, message in hub.poll(0.01).received]
+        if condition():
+            return received
+    pytest.fail("nothing arrived in time")
+
+
+def test_a_message_arrives_as_it_was_sent(hub):
+    link = connect(hub)
+    link.send(measurement(49.8))
+    received = []
+    received += poll_until(hub, lambda: True)
+    while not received:
+        received += [m for _, m in hub.poll(1.0).received]
+    assert received == [measurement(49.8)]
+
+
+def test_the_hub_knows_the_process_behind_a_link(hub):
+    connect(hub)
+    assert [(p.pid, p.uid) for p in hub.peers] == [(os.getpid(), os.getuid())]
+
+
+def test_a_peer_that_does_not_read_hears_only_the_newest_of_each_key(hub):
+    link = connect(hub)
+    peer = hub.peers[0]
+    for i in range(20_000):
+        hub.send(peer, measurement(50 + i * 1e-6, source=f"MU{i % 2}"))
+    assert peer.connection.counters.superseded > 0
+    newest = {"MU0": 50 + 19_998e-6, "MU1": 50 + 19_999e-6}
+    heard: dict[str, float] = {}
+    end_s = time.monotonic() + 5
+    while heard != newest and time.monotonic() < end_s:
+        heard.update({message.source: message.f_hz for message in link.receive()})
+        hub.poll(0.0)
+    assert heard == newest
+    assert link._connection.counters.received < 20_000
+
+
+def test_events_with_their_own_identity_are_all_delivered(hub):
+    link = connect(hub)
+    peer = hub.peers[0]
+    orders = [OrderSent("CS1/1", seq, 0.0, 1.0, 1.0) for seq in range(5000)]
+    for order in orders:
+        hub.send(peer, order)
+    heard = []
+    end_s = time.monotonic() + 5
+    while len(heard) < len(orders) and time.monotonic() < end_s:
+        heard += link.receive()
+        hub.poll(0.0)
+    assert heard == orders
+
+
+def test_the_hub_notices_a_dead_peer_at_once(hub):
+    link = connect(hub)
+    link.close()
+    events = hub.poll(1.0)
+    assert [p.hello.role for p in events.left] == [Role.PROCESS_BUS]
+
+
+def test_a_link_without_a_daemon_counts_what_it_drops_and_does_not_raise(tmp_path):
+    link = Link(tmp_path / "nobody.sock", Role.IED)
+    assert not link.connect()
+    assert not link.send(measurement(50.0))
+    assert link.lost == 1
+
+
+def test_a_link_notices_the_end_of_the_daemon_and_reconnects_to_the_next(tmp_path):
+    path = tmp_path / "control.sock"
+    first = Hub(path)
+    link = connect(first)
+    first.close()
+    assert link.receive() == []
+    assert not link.connected
+    second = Hub(path)
+    assert link.connect()
+    second.close()
+
+
+def test_malformed_bytes_are_counted_and_do_not_end_the_link(hub):
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    raw.connect(str(hub.path))
+    raw.send(messages.encode(messages.Hello(Role.FIELD, 1)))
+    poll_until(hub, lambda: hub.peers and hub.peers[0].hello is not None)
+    for data in (b"\xc1", b"\x93\xa5", b"[]", b"\x91\xa7Nothing"):
+        raw.send(data)
+    raw.send(messages.encode(measurement(50.1)))
+    received = []
+    while not received:
+        received = [m for _, m in hub.poll(1.0).received]
+    assert received == [measurement(50.1)]
+    assert hub.peers[0].connection.counters.malformed == 4
+    raw.close()
+
+
+def test_a_process_that_never_says_who_it_is_is_dropped(hub, monkeypatch):
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    raw.connect(str(hub.path))
+    hub.poll(0.1)
+    assert len(hub.peers) == 1
+    hub.peers[0].since_s -= HELLO_TIMEOUT_S + 1
+    hub.poll(0.0)
+    assert hub.peers == ()
+    assert raw.recv(1) == b""
+    raw.close()
+
+
+def test_another_version_of_the_agent_is_not_admitted(hub):
+    raw = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    raw.connect(str(hub.path))
+    raw.send(messages.encode(messages.Hello(Role.FIELD, 1, "x", version=99)))
+    end_s = time.monotonic() + 5
+    hub.poll(0.1)
+    while hub.peers and time.monotonic() < end_s:
+        hub.poll(0.01)
+    assert hub.peers == ()
+    raw.close()
+
+
+def test_a_second_daemon_is_refused_and_a_stale_socket_is_replaced(tmp_path):
+    path = tmp_path / "control.sock"
+    first = Hub(path)
+    with pytest.raises(UnavailableError, match=r"another v2g-daemon"):
+        Hub(path)
+    first._listener.close()  # as a SIGKILL leaves it: the file stays
+    Hub(path).close()
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=64))
+def test_no_bytes_make_the_decoder_raise_anything_but_a_decode_error(data):
+    import msgspec
+
+    try:
+        messages.decode(data)
+    except msgspec.DecodeError:
+        pass
+
+
+@given(
+    f_hz=st.floats(allow_nan=False),
+    rocof=st.floats(allow_nan=False),
+    quality=st.sampled_from(Validity),
+    phases=st.none() | st.tuples(*[st.floats(allow_nan=False)] * 3),
+)
+def test_a_measurement_survives_the_wire(f_hz, rocof, quality, phases):
+    sent = Measurement("MU", 1.0, f_hz, rocof, 230.0, quality, 1.0, 2.0, v_phase_v=phases)
+    assert messages.decode(messages.encode(sent)) == sent
