@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import os
+import secrets
 import signal
 from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 
+import msgspec
 from loguru import logger
 
 from agent import notify
-from agent.audit import AuditLog, load_key
+from agent.audit import AuditLog
 from agent.config import Settings
 from agent.control import Parameters, parameters_from
 from agent.daemon.loop import ControlLoop
 from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
-from agent.errors import EX_CONFIG, UnavailableError
+from agent.errors import EX_CONFIG, ConfigurationError, Finding, UnavailableError
 from agent.link import Hub
 
 
@@ -25,12 +29,43 @@ def control_parameters(settings: Settings) -> Parameters:
     Raises:
         ConfigurationError: An unknown preset, or values that the preset does not allow.
     """
-    return parameters_from(
-        control=settings.control,
-        grid=settings.grid,
-        profile=settings.power,
-        where=str(settings.path),
-    )
+    overrides = ("preset", "db_uf_hz", "db_of_hz", "k_uf", "k_of", "olrt_s")
+    control = msgspec.structs.asdict(settings.control)
+    values = {**msgspec.structs.asdict(settings.grid), **control, **asdict(settings.power)}
+    known = {field.name for field in fields(Parameters)} - {"preset", "olrt_s", "nominal_hz"}
+    try:
+        return parameters_from(
+            nominal_hz=settings.grid.nominal_hz,
+            **{name: control[name] for name in overrides},
+            **{name: value for name, value in values.items() if name in known},
+        )
+    except ConfigurationError as error:
+        where = f"{settings.path}: control"
+        raise ConfigurationError(
+            tuple(Finding(where, finding.what, finding.hint) for finding in error.findings)
+        ) from error
+
+
+def audit_key(settings: Settings) -> bytes:
+    """Return the key of the audit's chain, made at the first start.
+
+    systemd hands it over as the credential `audit.key`; elsewhere it lies in the state folder,
+    readable by this user only.
+
+    Raises:
+        UnavailableError: It can be neither read nor made.
+    """
+    credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+    if credentials and (given := Path(credentials) / "audit.key").exists():
+        return given.read_bytes()
+    path = settings.gateway.state_dir / "audit.key"
+    try:
+        if not path.exists():
+            path.touch(mode=0o600)
+            path.write_bytes(secrets.token_bytes(32))
+        return path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(f"{path}: {error.strerror}") from error
 
 
 def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
@@ -50,7 +85,7 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
     specs: Sequence[WorkerSpec] = () if external_workers else plan_workers(settings)
     supervisor = Supervisor(settings, specs, hub.watch, hub.unwatch)
     audit = AuditLog(
-        settings.gateway.log_dir / "stability-audit.log", load_key(settings.gateway.state_dir)
+        settings.gateway.log_dir / "stability-audit.log", audit_key(settings)
     )
     try:
         loop = ControlLoop(settings, parameters, hub, supervisor, audit)
