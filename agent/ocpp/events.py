@@ -1,0 +1,93 @@
+"""What a `Session` reports, and what it is asked to put on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from agent.ocpp.frames import Payload
+
+
+@dataclass(slots=True)
+class Request:
+    """A call of ours, from the queue until its answer.
+
+    Attributes:
+        tag: The caller's own; comes back with every event of this call.
+        key: A newer request with the same key replaces this one while it waits.
+        urgent: Goes before all that are not (an order before a variable report).
+        valid_until_s: Monotonic; a request that waited longer is dropped, not sent late.
+        sent_s: When its frame was written; NaN before.
+    """
+
+    action: str
+    payload: Payload
+    tag: object = None
+    key: Hashable = None
+    urgent: bool = False
+    valid_until_s: float = float("inf")
+    timeout_s: float = 0.0
+    message_id: str = ""
+    sent_s: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived:
+    """The peer asks; answer with `Session.answer` or `Session.refuse`."""
+
+    message_id: str
+    action: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class SendReceived:
+    """The peer tells; there is no answer."""
+
+    action: str
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The peer carried out our request."""
+
+    request: Request
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Our request has no result: refused by the peer, timed out, superseded or dropped.
+
+    Attributes:
+        code: Error code of the peer, or `Timeout`, `Superseded`, `Expired`, `Closed`.
+    """
+
+    request: Request
+    code: str
+    description: str = ""
+
+
+Event = CallReceived | SendReceived | Answered | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """Bytes for one WebSocket text message; `request` is set when they carry our call."""
+
+    data: bytes
+    request: Request | None = None
+
+
+@dataclass(slots=True)
+class SessionCounters:
+    """What went wrong on one connection, for health views and the rate limit."""
+
+    received: int = 0
+    sent: int = 0
+    malformed: int = 0
+    invalid: int = 0
+    unexpected: int = 0
+    timeouts: int = 0
+    unknown_types: dict[int, int] = field(default_factory=dict)
