@@ -1,0 +1,57 @@
+"""Piecewise-linear curves: droop, HzWCrv, volt-var and the services' own shapes."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points (x, y) with rising x; outside them the end values hold.
+
+    IEC 61850-7-420 calls this a curve-shape description (CSG); DHFW/DLFW hold one as HzWCrv.
+    """
+
+    points: tuple[tuple[float, float], ...]
+
+    def __call__(self, x: float) -> float:
+        """Return y at `x`; 0 for anything that is not a number."""
+        if math.isnan(x) or not self.points:
+            return 0.0
+        at = bisect_right(self.points, (x, math.inf))
+        if at == 0:
+            return self.points[0][1]
+        if at == len(self.points):
+            return self.points[-1][1]
+        (x0, y0), (x1, y1) = self.points[at - 1], self.points[at]
+        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+
+    @property
+    def start(self) -> float:
+        """Largest x at which the curve is still zero: the deadband."""
+        return max((x for x, y in self.points if y == 0.0), default=0.0)
+
+    @property
+    def full(self) -> float:
+        """Smallest x at which the curve reaches its end value."""
+        top = self.points[-1][1] if self.points else 0.0
+        return min((x for x, y in self.points if y == top), default=math.inf)
+
+    @property
+    def slope(self) -> float:
+        """Steepest |dy/dx|."""
+        pairs = zip(self.points, self.points[1:], strict=False)
+        return max((abs((y1 - y0) / (x1 - x0)) for (x0, y0), (x1, y1) in pairs), default=0.0)
+
+
+def droop_curve(deadband_hz: float, k: float, nominal_hz: float) -> Curve:
+    """Return the droop of IEEE 1547-2018, 6.5.2.7: full power at deadband + k·nominal.
+
+    Args:
+        deadband_hz: `db_uf` or `db_of`, Hz from nominal.
+        k: `k_uf` or `k_of`: per unit of frequency for one per unit of power.
+        nominal_hz: 50 or 60.
+    """
+    return Curve(((deadband_hz, 0.0), (deadband_hz + k * nominal_hz, 1.0)))
