@@ -1,0 +1,151 @@
+"""The streaming estimator: samples of many merging units in, one report for all of them out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agent.estimation.bank import SPAN_HZ, filter_bank
+from agent.estimation.estimates import Estimates, Quality
+from agent.estimation.gaps import Prediction
+from agent.estimation.gate import LONGEST_HOLD_S
+from agent.estimation.intake import Intake
+from agent.estimation.quality import Conditions, flags, quality, uncertainty_hz
+from agent.estimation.quantities import measure
+from agent.estimation.rocof import RocofAverage
+from agent.estimation.settings import Settings
+from agent.estimation.tracker import FrequencyTracker, Track
+
+LONGEST_TICK_CYCLES: Final = 1.25
+"""The step detector sees three cycles; looking this often, it meets every step twice."""
+
+
+class Estimator:
+    """Frequency, ROCOF and phasors of streams that are sampled together.
+
+    Push samples up to the newest one that a report needs (``Settings.newest_sample``), then ask
+    for the report. Where reports are further apart than a cycle the estimator looks in between,
+    so that no step goes by unseen.
+
+    Args:
+        settings: Shared by all streams.
+        n_streams: Number of streams.
+        with_current: Whether three currents follow the three voltages.
+    """
+
+    def __init__(self, settings: Settings, n_streams: int = 1, with_current: bool = False) -> None:
+        self._settings = settings
+        self._bank = filter_bank(settings.nominal_hz, settings.samples_per_second, settings.filter)
+        self._channels, self._streams = 6 if with_current else 3, n_streams
+        self._intake = Intake(settings, self._channels, n_streams)
+
+        hop = settings.samples_per_second / settings.reports_per_second
+        cycle = settings.samples_per_second / settings.nominal_hz
+        self._longest_tick = int(LONGEST_TICK_CYCLES * cycle)
+        ticks_per_second = settings.reports_per_second * -(-hop // self._longest_tick)
+        self._tracker = FrequencyTracker(settings, self._bank, n_streams, ticks_per_second)
+        self._rocof_average = RocofAverage(n_streams, settings.rocof_window_s, ticks_per_second)
+
+        self._published_hz = np.full(n_streams, float(settings.nominal_hz))
+        self._measured_at = np.zeros(n_streams, dtype=np.int64)
+        self._voltage_at = np.zeros(n_streams, dtype=np.int64)
+        self._since_look = 0
+        self._estimates = self._look()
+
+    @property
+    def delay_samples(self) -> int:
+        """Pushed samples from the estimation instant to the newest one."""
+        return self._settings.delay_samples
+
+    def push(self, samples: ArrayLike, smp_synch: ArrayLike | None = None) -> None:
+        """Add samples; any number at a time.
+
+        Args:
+            samples: (streams, channels, n): voltages to earth of phases A, B, C in V, then with
+                current the phase currents in A. NaN for a missing sample.
+            smp_synch: smpSynch of each stream (0 none, 2 global, other values a local clock) as
+                of these samples; synchronised to a global clock where not given.
+        """
+        block = np.asarray(samples, dtype=np.float32).transpose(1, 0, 2)
+        if smp_synch is not None:
+            self._intake.note_clock(np.asarray(smp_synch))
+        start = 0
+        while start < block.shape[-1]:
+            room = self._longest_tick - self._since_look
+            if room == 0:
+                self._estimates = self._look()
+                continue
+            piece = block[..., start : start + room]
+            self._intake.take(piece)
+            self._since_look += piece.shape[-1]
+            start += piece.shape[-1]
+
+    def report(self) -> Estimates:
+        """The estimates at ``delay_samples`` before the newest sample."""
+        if self._since_look:
+            self._estimates = self._look()
+        return self._estimates
+
+    def _look(self) -> Estimates:
+        self._since_look = 0
+        intake = self._intake
+        track = self._tracker.look(intake.window, intake.count)
+        conditions = self._conditions(track)
+        codes = quality(conditions)
+        self._measured_at = np.where(codes < Quality.HELD, intake.count, self._measured_at)
+        self._published_hz = np.where(codes == Quality.INVALID, self._published_hz, track.f_hz)
+        self._renew_prediction(track)
+
+        instant_sample = intake.raw_count - 1 - self._settings.delay_samples
+        quantities = measure(
+            track.reading.phasors,
+            track.reading.fundamental,
+            intake.newest(self._bank.cycle_weights.shape[-1]),
+            self._bank.cycle_weights[track.reading.bins],
+        )
+        return Estimates(
+            instant_sample=instant_sample,
+            f_hz=self._published_hz,
+            rocof_hz_s=np.where(codes == Quality.INVALID, 0.0, track.rocof_hz_s),
+            rocof_trip_hz_s=self._rocof_average.average(
+                instant_sample / self._settings.samples_per_second,
+                self._published_hz,
+                codes != Quality.INVALID,
+            ),
+            v1_phase_rad=track.reading.phase_rad,
+            uncertainty_hz=uncertainty_hz(conditions, self._published_hz, self._settings),
+            quality=codes,
+            flags=flags(conditions),
+            **quantities,
+        )
+
+    def _conditions(self, track: Track) -> Conditions:
+        intake, rate_hz = self._intake, self._settings.engine_rate_hz
+        self._voltage_at = np.where(track.low_voltage, self._voltage_at, intake.count)
+        voltage_gap, current_gap = intake.missing_shares()
+        beyond_hz = np.abs(track.f_hz - self._settings.nominal_hz)
+        return Conditions(
+            warm_up=np.full(self._streams, track.warm_up),
+            hold=track.phase.hold,
+            bridge=track.phase.bridge,
+            overdue=track.phase.overdue,
+            low_voltage=track.low_voltage,
+            without_voltage=intake.count - self._voltage_at > LONGEST_HOLD_S * rate_hz,
+            out_of_span=beyond_hz > SPAN_HZ,
+            clock_free=intake.clock_free,
+            clock_local=intake.clock_local,
+            voltage_gap=voltage_gap,
+            current_gap=current_gap,
+            held_s=np.where(track.phase.hold, intake.count - self._measured_at, 0) / rate_hz,
+            disagreement_hz=track.disagreement_hz,
+        )
+
+    def _renew_prediction(self, track: Track) -> None:
+        """Missing samples of the next block continue the newest whole measurement."""
+        self._intake.prediction = Prediction(
+            phasor=2 * track.reading.phasors,
+            f_hz=self._published_hz,
+            instant=self._intake.count - 1 - self._bank.bridge_delay,
+        )

@@ -1,0 +1,112 @@
+"""Quality, flags and uncertainty of a report from the conditions of its streams."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.estimation.arrays import FloatArray, Mask
+from agent.estimation.estimates import Flag, Quality
+from agent.estimation.settings import Settings
+
+LARGEST_GAP: Final = 0.25
+"""Share of missing samples above which a window measures nothing."""
+
+GOOD_GAP: Final = 0.10
+"""Share of missing samples that a good measurement may contain: half a cycle and a little."""
+
+FILTER_HZ: Final = 0.5e-3
+"""Expanded uncertainty of the main window at a 66 dB noise floor."""
+
+DISAGREEMENT: Final = 0.02
+"""Share of the difference between bridge and main window that counts as uncertainty."""
+
+GAP_HZ: Final = 10e-3
+"""For a window that is wholly predicted, in proportion to the missing share."""
+
+BRIDGE_HZ: Final = 20e-3
+HELD_DRIFT_HZ_S: Final = 1.0
+"""Rate at which the true frequency may leave a held one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What is known about each stream besides its filter outputs; all of shape (streams,)."""
+
+    warm_up: Mask
+    hold: Mask
+    bridge: Mask
+    overdue: Mask
+    low_voltage: Mask
+    without_voltage: Mask
+    """Low voltage for longer than a hold may last."""
+    out_of_span: Mask
+    clock_free: Mask
+    clock_local: Mask
+    voltage_gap: FloatArray
+    """Share of predicted samples in the main window."""
+    current_gap: FloatArray
+    held_s: FloatArray
+    """Since the frequency was last measured."""
+    disagreement_hz: FloatArray
+    """Between the bridge and the main window, referred to the same instant."""
+
+
+def flags(conditions: Conditions) -> NDArray[np.uint16]:
+    """``Flag`` bits of each stream."""
+    bits = np.zeros(conditions.warm_up.shape, dtype=np.uint16)
+    for flag, mask in (
+        (Flag.WARM_UP, conditions.warm_up),
+        (Flag.EVENT, conditions.hold | conditions.bridge | conditions.overdue),
+        (Flag.BRIDGE, conditions.bridge),
+        (Flag.LOW_VOLTAGE, conditions.low_voltage),
+        (Flag.GAP_FILLED, conditions.voltage_gap > 0),
+        (Flag.GAP_TOO_LONG, conditions.voltage_gap > LARGEST_GAP),
+        (Flag.CLOCK_FREE, conditions.clock_free),
+        (Flag.PHASE_INVALID, conditions.clock_free | conditions.clock_local),
+        (Flag.OUT_OF_SPAN, conditions.out_of_span),
+        (Flag.CURRENT_GAP, conditions.current_gap > 0),
+    ):
+        bits |= np.where(mask, np.uint16(flag), np.uint16(0))
+    return bits
+
+
+def quality(conditions: Conditions) -> NDArray[np.uint8]:
+    """The worst ``Quality`` that any condition asks for."""
+    invalid = (
+        conditions.warm_up | conditions.without_voltage | (conditions.voltage_gap > LARGEST_GAP)
+    )
+    questionable = (
+        conditions.bridge
+        | conditions.overdue
+        | conditions.out_of_span
+        | conditions.clock_free
+        | (conditions.voltage_gap > GOOD_GAP)
+    )
+    return np.select(
+        [invalid, conditions.hold, questionable],
+        [np.uint8(Quality.INVALID), np.uint8(Quality.HELD), np.uint8(Quality.QUESTIONABLE)],
+        np.uint8(Quality.GOOD),
+    )
+
+
+def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings) -> FloatArray:
+    """Root sum of squares of the independent parts (GUM, JCGM 100:2008, 5.1)."""
+    clock_ppm = np.select(
+        [conditions.clock_free, conditions.clock_local],
+        [settings.free_clock_ppm, settings.local_clock_ppm],
+        0.0,
+    )
+    parts = (
+        np.full_like(f_hz, FILTER_HZ),
+        DISAGREEMENT * conditions.disagreement_hz,
+        GAP_HZ * conditions.voltage_gap,
+        np.where(conditions.bridge | conditions.overdue, BRIDGE_HZ, 0.0),
+        HELD_DRIFT_HZ_S * conditions.held_s,
+        1e-6 * clock_ppm * f_hz,
+    )
+    total: FloatArray = np.sqrt(sum(part**2 for part in parts))
+    return total

@@ -1,0 +1,130 @@
+"""Which frequency is published: the main window's, the bridge's, or the one before a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.estimation.arrays import FloatArray, Mask
+from agent.estimation.bank import FilterBank
+from agent.estimation.gate import LONGEST_HOLD_S, EventTimeline, Phase, StepDetector
+from agent.estimation.interference import BIN_HZ
+from agent.estimation.phasors import TO_RMS
+from agent.estimation.reading import Reading
+from agent.estimation.settings import Settings
+
+LOW_VOLTAGE_PU: Final = 0.15
+
+RECENTRE_HZ: Final = 0.8 * BIN_HZ
+"""Distance from a filter's centre at which the next bin takes over: half a bin and hysteresis."""
+
+RECENTRE_ATTEMPTS: Final = 3
+"""Far from its centre a filter is biased: from 50 to 45 Hz takes a second look."""
+
+HELD_TICKS: Final = 3
+"""A held frequency is this old, so that no part of the step is in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One look at all streams.
+
+    Attributes:
+        reading: The filters' outputs.
+        warm_up: Whether the window still contains the time before the first sample.
+        phase: Where each stream stands after its last step.
+        low_voltage: Streams below ``LOW_VOLTAGE_PU``.
+        f_hz: The frequency to publish.
+        rocof_hz_s: The ROCOF to publish.
+        disagreement_hz: Between bridge and main window, referred to the same instant.
+    """
+
+    reading: Reading
+    warm_up: bool
+    phase: Phase
+    low_voltage: Mask
+    f_hz: FloatArray
+    rocof_hz_s: FloatArray
+    disagreement_hz: FloatArray
+
+
+class FrequencyTracker:
+    """Follows the frequency of each stream through bins and events."""
+
+    def __init__(
+        self, settings: Settings, bank: FilterBank, streams: int, ticks_per_second: float
+    ) -> None:
+        self._bank = bank
+        self._gated = settings.gate
+        self._low_voltage_v = LOW_VOLTAGE_PU * settings.v_nominal_v
+        self._warm_at = settings.window_samples + round(settings.samples_per_cycle)
+        self._bridge_lead_s = (
+            settings.delay_samples / settings.samples_per_second
+            - bank.bridge_delay / settings.engine_rate_hz
+        )
+        self._bins = np.full(streams, bank.nominal_bin, dtype=np.intp)
+        self._detector = StepDetector(streams, ticks_per_second)
+        self._timeline = EventTimeline(
+            streams,
+            settings.samples_per_cycle,
+            settings.window_samples,
+            2 * bank.bridge_delay + 1,
+            round(LONGEST_HOLD_S * settings.engine_rate_hz),
+        )
+        nominal = np.full(streams, float(settings.nominal_hz))
+        self._f_past = np.tile(nominal, (HELD_TICKS, 1))
+        self._rocof_past = np.zeros((HELD_TICKS, streams))
+        self._f_held, self._rocof_held = nominal, np.zeros(streams)
+
+    def look(self, window: NDArray[np.float32], newest: int) -> Track:
+        """Estimate every stream.
+
+        Args:
+            window: The main window, (channels, streams, N).
+            newest: Engine samples received so far.
+        """
+        reading = Reading(self._bank, window, self._bins)
+        low_voltage = TO_RMS * np.abs(reading.cycles[:, 0]) < self._low_voltage_v
+        phase = self._advance_events(reading, low_voltage, newest)
+        self._recentre(reading, phase)
+        self._f_held = np.where(phase.began, self._f_past[-1], self._f_held)
+        self._rocof_held = np.where(phase.began, self._rocof_past[-1], self._rocof_held)
+        self._remember(reading)
+
+        in_event = phase.hold | phase.bridge
+        rocof = np.where(in_event, self._rocof_held, reading.rocof_main)
+        # The bridge looks at a later instant than the one reported.
+        f_bridge = reading.f_bridge - rocof * self._bridge_lead_s
+        f_hz = np.where(phase.bridge, f_bridge, reading.f_main)
+        return Track(
+            reading=reading,
+            warm_up=newest < self._warm_at,
+            phase=phase,
+            low_voltage=low_voltage,
+            f_hz=np.where(phase.hold, self._f_held, f_hz),
+            rocof_hz_s=rocof,
+            disagreement_hz=np.abs(f_bridge - reading.f_main),
+        )
+
+    def _advance_events(self, reading: Reading, low_voltage: Mask, newest: int) -> Phase:
+        stepped = self._detector.steps(reading.cycles)
+        watching = self._gated and newest >= self._warm_at
+        return self._timeline.advance(newest, stepped & watching, low_voltage & watching)
+
+    def _recentre(self, reading: Reading, phase: Phase) -> None:
+        """Change bins where the frequency has left its own, never while a step is in sight."""
+        for _ in range(RECENTRE_ATTEMPTS):
+            f_hz = np.where(phase.bridge, reading.f_bridge, reading.f_main)
+            bins = self._bank.nearest(f_hz)
+            away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
+            (streams,) = np.nonzero(away & ~phase.hold & (bins != self._bins))
+            if not len(streams):
+                return
+            reading.recentre(streams, bins[streams])
+
+    def _remember(self, reading: Reading) -> None:
+        self._f_past = np.concatenate([reading.f_main[np.newaxis], self._f_past[:-1]])
+        self._rocof_past = np.concatenate([reading.rocof_main[np.newaxis], self._rocof_past[:-1]])
