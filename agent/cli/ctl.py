@@ -13,7 +13,7 @@ from rich.console import Console
 from agent.cli.arguments import duration_s, power_w, run_command
 from agent.cli.discharge import EXIT_REFUSED, operator_request, run_test
 from agent.cli.gateway import GatewayClient, add_gateway_options
-from agent.cli.view import status_json, status_view
+from agent.cli.view import plain, status_json, status_view
 from agent.messages import SITE, RequestKind, RequestOutcome, RequestStatus
 
 STOP_LEASE_S = 24 * 3600.0
@@ -35,21 +35,13 @@ def _alarms(arguments: argparse.Namespace) -> int:
     alarms = client.snapshot().alarms
     client.close()
     if arguments.json:
-        print(json.dumps([_alarm_json(alarm) for alarm in alarms]))
+        print(json.dumps(plain(alarms)))
     else:
         for alarm in alarms:
             print(f"{alarm.code} {alarm.source}: {alarm.text}\n     {alarm.advice}")
         if not alarms:
             print("no alarms")
     return 0
-
-
-def _alarm_json(alarm: object) -> dict[str, object]:
-    fields = ("code", "source", "text", "advice", "since_utc_s", "acknowledged")
-    return {
-        name: str(getattr(alarm, name)) if name == "code" else getattr(alarm, name)
-        for name in fields
-    }
 
 
 def _order(kind: RequestKind, setting: str = "") -> Callable[[argparse.Namespace], int]:

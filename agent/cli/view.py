@@ -11,23 +11,26 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from agent.errors import AlarmCode
 from agent.messages import EvseView, LatencyView, Snapshot, WorkerState
 
 
 def status_json(snapshot: Snapshot) -> dict[str, Any]:
     """Return the snapshot as plain data; NaN becomes null."""
-    data: dict[str, Any] = _named(snapshot)
+    data: dict[str, Any] = plain(snapshot)
     return data
 
 
-def _named(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Messages are arrays on the link; for JSON they are objects with field names."""
     if isinstance(value, msgspec.Struct):
-        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, dict):
-        return {key: _named(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_named(item) for item in value]
+        return [plain(item) for item in value]
+    if isinstance(value, AlarmCode):
+        return str(value)
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

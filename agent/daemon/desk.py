@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from agent.audit import AuditLog, Ticket
+import msgspec
+
+from agent.audit import AuditLog, Kind, Ticket
 from agent.control import Inputs, Now, Outputs
 from agent.daemon.inbox import Inbox
 from agent.link import Hub
@@ -32,13 +34,11 @@ class AuditDesk:
         """Write one tick's orders, outcomes and decisions."""
         origins = {request.request_id: request for request in inputs.requests}
         for request in inputs.requests:
-            self._audit.append_async(
-                "request", request.origin, _describe(request), authority=request.authority.name
-            )
+            self._note(Kind.COMMAND, request.origin, _describe(request), request.authority.name)
         for outcome in outputs.outcomes:
             self._answer(outcome, origins.get(outcome.request_id))
         for entry in outputs.records:
-            self._audit.append_async(entry.kind, entry.who, entry.what, entry.why)
+            self._note(entry.kind, entry.who, entry.what, entry.why)
 
     def refuse_remote(
         self, requests: Iterable[ControlRequest], now: Now
@@ -58,19 +58,21 @@ class AuditDesk:
     def alarm(self, alarm: Alarm) -> None:
         """Write an alarm that was raised or cleared."""
         state = "raised" if alarm.active else "cleared"
-        self._audit.append_async(
-            "alarm", alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice
-        )
+        self._note(Kind.ALARM, alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice)
 
     def release(self) -> None:
         """Tell the senders those outcomes whose record is on disk, in order."""
         while self._waiting and self._waiting[0][0].done:
-            self._tell(self._waiting.popleft()[1])
+            ticket, outcome = self._waiting.popleft()
+            self._tell(outcome if ticket.ok else _unrecorded(outcome))
+
+    def _note(self, kind: str, who: str, what: str, why: str) -> None:
+        self._audit.append(kind, who, what, why, durable=False)
 
     def _answer(self, outcome: RequestOutcome, request: ControlRequest | None) -> None:
         who = request.origin if request else outcome.request_id
         ticket = self._audit.append_async(
-            "outcome", who, f"{outcome.request_id} {outcome.status}", outcome.reason, durable=True
+            Kind.OUTCOME, who, f"{outcome.request_id} {outcome.status}", outcome.reason
         )
         self._waiting.append((ticket, outcome))
 
@@ -78,6 +80,11 @@ class AuditDesk:
         sender = self._inbox.sender(outcome.request_id)
         if sender is not None:
             self._hub.send(sender, outcome)
+
+
+def _unrecorded(outcome: RequestOutcome) -> RequestOutcome:
+    """An outcome that the audit lost is told as a failure: nobody may rely on it."""
+    return msgspec.structs.replace(outcome, status=RequestStatus.FAILED, reason=REFUSED_BY_AUDIT)
 
 
 def _describe(request: ControlRequest) -> str:

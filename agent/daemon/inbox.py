@@ -83,6 +83,11 @@ class Inbox:
         alarms, self.alarms = self.alarms, []
         return alarms
 
+    def take_queries(self) -> list[Peer]:
+        """Return who asked for the status since the last call."""
+        queries, self.queries = self.queries, []
+        return queries
+
     def owner(self, evse_id: str) -> Peer | None:
         """The process that reaches this EVSE."""
         return self._owners.get(evse_id)

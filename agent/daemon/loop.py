@@ -12,7 +12,6 @@ from typing import Final
 
 from loguru import logger
 
-from agent import notify
 from agent.audit import AuditLog
 from agent.config import Settings
 from agent.control import Inputs, Now, Outputs, Parameters, State, initial_state, step
@@ -27,13 +26,14 @@ from agent.daemon.workers import Supervisor
 from agent.errors import AlarmCode
 from agent.link import Hub
 from agent.messages import Alarm, Role, Setpoint, Shutdown, WorkerState
+from agent.notify import Notifier
 
 LATE_TICK_S: Final = 0.025
 """A tick happens at the latest this long after the last one, measurement or not."""
 MISSED_TICK_S: Final = 0.060
 """A longer pause between two ticks is counted as a missed tick."""
 SLOW_PERIOD_S: Final = 0.5
-"""Watchdog, state file and worker alarms are looked after this often."""
+"""State file and worker alarms are looked after this often."""
 LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY)
 """Roles that hear every snapshot; operators' tools hear them when they ask."""
 
@@ -48,15 +48,18 @@ class ControlLoop:
         hub: Hub,
         supervisor: Supervisor,
         audit: AuditLog,
+        notifier: Notifier,
     ) -> None:
         self._settings = settings
         self._hub = hub
         self._supervisor = supervisor
+        self._notifier = notifier
         self._inbox = Inbox()
         self._alarms = AlarmBoard()
         self._latency = LatencyMeter()
         self._clock = ClockWatch()
         self._desk = AuditDesk(audit, self._inbox, hub)
+        hub.watch(audit.fileno(), audit.clear_wake)
         self._memory = StateFile(settings.gateway.state_dir / "control.state", parameters)
         self._views = SnapshotMaker()
         self._state: State = self._memory.load() or initial_state(parameters)
@@ -88,17 +91,18 @@ class ControlLoop:
                 self._views.send_complete_next()
         self._inbox.put(events)
         self._supervisor.restart_due()
+        self._desk.release()
         if self._inbox.measurements or time.monotonic() >= self._next_tick_s:
             self._tick()
 
     def _tick(self) -> None:
         now = Now(time.monotonic(), time.time(), self._clock.synchronised)
+        self._notifier.feed(now.mono_s)
         self._count_missed(now)
         inputs = self._refuse_without_audit(self._inbox.take(), now)
         self._state, outputs = step(self._state, inputs, now)
         self._send(outputs.setpoints)
         self._desk.record(inputs, outputs)
-        self._desk.release()
         self._alarm(outputs.alarms)
         self._alarm(self._inbox.take_alarms())
         self._publish(outputs, now)
@@ -152,7 +156,6 @@ class ControlLoop:
             self._hub.send(peer, self._views.complete(snapshot))
 
     def _look_after(self, now: Now) -> None:
-        notify.watchdog()
         self._memory.save(self._state)
         for worker in self._supervisor.health():
             down = worker.state is WorkerState.BACKOFF

@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
-from agent import notify
-from agent.audit import AuditLog
+from agent.audit import AuditLog, Kind
 from agent.config import Settings
 from agent.control import Parameters, parameters_from
 from agent.daemon.loop import ControlLoop
 from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
 from agent.errors import EX_CONFIG, ConfigurationError, Finding, UnavailableError
 from agent.link import Hub
+from agent.notify import Notifier
 
 
 def control_parameters(settings: Settings) -> Parameters:
@@ -84,23 +84,22 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
     hub = Hub(settings.control_socket)
     specs: Sequence[WorkerSpec] = () if external_workers else plan_workers(settings)
     supervisor = Supervisor(settings, specs, hub.watch, hub.unwatch)
-    audit = AuditLog(
-        settings.gateway.log_dir / "stability-audit.log", audit_key(settings)
-    )
+    audit = AuditLog(settings.gateway.log_dir / "stability-audit.log", audit_key(settings))
+    notifier = Notifier()
     try:
-        loop = ControlLoop(settings, parameters, hub, supervisor, audit)
+        loop = ControlLoop(settings, parameters, hub, supervisor, audit, notifier)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, _: loop.stop(signal.Signals(n).name))
-        audit.append("start", "v2g-daemon", f"pid {os.getpid()}, {settings.path}")
+        audit.append(Kind.SERVICE, "v2g-daemon", "start", f"pid {os.getpid()}, {settings.path}")
         supervisor.start()
-        notify.ready()
+        notifier.ready()
         gc.freeze()  # what lives now lives to the end; later collections need not visit it
         loop.run()
         return _exit_code(supervisor)
     finally:
-        notify.stopping()
+        notifier.stopping()
         supervisor.stop()
-        audit.append("stop", "v2g-daemon", f"pid {os.getpid()}")
+        audit.append(Kind.SERVICE, "v2g-daemon", "stop", f"pid {os.getpid()}", durable=False)
         audit.close()
         hub.close()
 
