@@ -32,7 +32,8 @@ def main(host: str, port: int, ied: str, seconds: float, block: str) -> None:
     reference = f"{device}/LLN0.BR.{block}"
     config = reports.get_rcb_values(reference)
     reports.install_report_handler(
-        reference, config.rpt_id or reference,
+        reference,
+        config.rpt_id or reference,
         lambda r: say(kind="report", seq_num=r.seq_num, entries=[str(e.value) for e in r.entries]),
     )
     reports.set_rcb_values(reference, RCBConfig(integrity_period=1000, trigger_options=1 | 8 | 16))

@@ -41,9 +41,13 @@ def first_unbuffered(client: MmsClient, domain: str) -> ObjectName:
 def on_report(message: Any) -> None:
     if report.is_report(message):
         decoded = report.decode_report(message)
-        say(kind="report", rpt_id=decoded.rpt_id, data_set=decoded.data_set,
+        say(
+            kind="report",
+            rpt_id=decoded.rpt_id,
+            data_set=decoded.data_set,
             seq_num=decoded.seq_num,
-            values={entry.index: numbers(entry.value) for entry in decoded.entries})
+            values={entry.index: numbers(entry.value) for entry in decoded.entries},
+        )
 
 
 def main(host: str, port: int, ied: str, seconds: float, operate_w: float | None) -> None:
@@ -72,8 +76,11 @@ def main(host: str, port: int, ied: str, seconds: float, operate_w: float | None
 def _operate(client: MmsClient, domain: str, power_w: float) -> None:
     try:
         result = operate(
-            client, ObjectName("DWGC1$CO$WSpt", domain), StructureData([FloatData(power_w)]),
-            origin=Origin(2, b"peer"), termination_timeout=20,
+            client,
+            ObjectName("DWGC1$CO$WSpt", domain),
+            StructureData([FloatData(power_w)]),
+            origin=Origin(2, b"peer"),
+            termination_timeout=20,
         )
         say(kind="operated", terminated=result.terminated, model=result.ctl_model)
     except ControlError as error:

@@ -50,9 +50,14 @@ class TwoWay(Station21):
         schedule = charging_profile["charging_schedule"][0]
         period = schedule["charging_schedule_period"][0]
         self.power_w = -float(period.get("setpoint", 0.0))
-        say(kind="order", power_w=self.power_w, mode=period.get("operation_mode"),
-            setpoint=period.get("setpoint"), duration=schedule.get("duration"),
-            profile=charging_profile)
+        say(
+            kind="order",
+            power_w=self.power_w,
+            mode=period.get("operation_mode"),
+            setpoint=period.get("setpoint"),
+            duration=schedule.get("duration"),
+            profile=charging_profile,
+        )
         return result21.SetChargingProfile(status="Accepted")
 
     @on("ClearChargingProfile")
@@ -61,37 +66,71 @@ class TwoWay(Station21):
         return result21.ClearChargingProfile(status="Accepted")
 
     async def introduce(self) -> None:
-        await self.call(call21.BootNotification(
-            charging_station={"model": "Independent", "vendor_name": "Peer"}, reason="PowerUp"))
-        await self.call(call21.StatusNotification(
-            timestamp=now(), connector_status="Occupied", evse_id=1, connector_id=1))
-        await self.call(call21.TransactionEvent(
-            event_type="Started", timestamp=now(), trigger_reason="CablePluggedIn", seq_no=0,
-            transaction_info={"transaction_id": TRANSACTION, "charging_state": "EVConnected"},
-            evse={"id": 1, "connector_id": 1}))
-        await self.call(call21.NotifyEVChargingNeeds(
-            evse_id=1,
-            charging_needs={
-                "requested_energy_transfer": "DC_BPT",
-                "control_mode": "DynamicControl",
-                "v2x_charging_parameters": {
-                    "min_charge_power": 0, "max_charge_power": MAX_W,
-                    "min_discharge_power": 0, "max_discharge_power": MAX_W,
+        await self.call(
+            call21.BootNotification(
+                charging_station={"model": "Independent", "vendor_name": "Peer"}, reason="PowerUp"
+            )
+        )
+        await self.call(
+            call21.StatusNotification(
+                timestamp=now(), connector_status="Occupied", evse_id=1, connector_id=1
+            )
+        )
+        await self.call(
+            call21.TransactionEvent(
+                event_type="Started",
+                timestamp=now(),
+                trigger_reason="CablePluggedIn",
+                seq_no=0,
+                transaction_info={"transaction_id": TRANSACTION, "charging_state": "EVConnected"},
+                evse={"id": 1, "connector_id": 1},
+            )
+        )
+        await self.call(
+            call21.NotifyEVChargingNeeds(
+                evse_id=1,
+                charging_needs={
+                    "requested_energy_transfer": "DC_BPT",
+                    "control_mode": "DynamicControl",
+                    "v2x_charging_parameters": {
+                        "min_charge_power": 0,
+                        "max_charge_power": MAX_W,
+                        "min_discharge_power": 0,
+                        "max_discharge_power": MAX_W,
+                    },
                 },
-            }))
+            )
+        )
 
     async def report(self, number: int) -> None:
         measurand = "Power.Active.Export" if self.power_w >= 0 else "Power.Active.Import"
-        await self.call(call21.TransactionEvent(
-            event_type="Updated", timestamp=now(), trigger_reason="MeterValuePeriodic",
-            seq_no=number,
-            transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
-            evse={"id": 1, "connector_id": 1},
-            meter_value=[{"timestamp": now(), "sampled_value": [
-                {"value": abs(self.power_w), "measurand": measurand,
-                 "unit_of_measure": {"unit": "W"}},
-                {"value": 60.0, "measurand": "SoC", "unit_of_measure": {"unit": "Percent"}},
-            ]}]))
+        await self.call(
+            call21.TransactionEvent(
+                event_type="Updated",
+                timestamp=now(),
+                trigger_reason="MeterValuePeriodic",
+                seq_no=number,
+                transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
+                evse={"id": 1, "connector_id": 1},
+                meter_value=[
+                    {
+                        "timestamp": now(),
+                        "sampled_value": [
+                            {
+                                "value": abs(self.power_w),
+                                "measurand": measurand,
+                                "unit_of_measure": {"unit": "W"},
+                            },
+                            {
+                                "value": 60.0,
+                                "measurand": "SoC",
+                                "unit_of_measure": {"unit": "Percent"},
+                            },
+                        ],
+                    }
+                ],
+            )
+        )
 
 
 class OneWay201(Station201):
@@ -107,24 +146,50 @@ class OneWay201(Station201):
         return result201.SetChargingProfile(status="Accepted")
 
     async def introduce(self) -> None:
-        await self.call(call201.BootNotification(
-            charging_station={"model": "Independent", "vendor_name": "Peer"}, reason="PowerUp"))
-        await self.call(call201.StatusNotification(
-            timestamp=now(), connector_status="Occupied", evse_id=1, connector_id=1))
-        await self.call(call201.TransactionEvent(
-            event_type="Started", timestamp=now(), trigger_reason="CablePluggedIn", seq_no=0,
-            transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
-            evse={"id": 1, "connector_id": 1}))
+        await self.call(
+            call201.BootNotification(
+                charging_station={"model": "Independent", "vendor_name": "Peer"}, reason="PowerUp"
+            )
+        )
+        await self.call(
+            call201.StatusNotification(
+                timestamp=now(), connector_status="Occupied", evse_id=1, connector_id=1
+            )
+        )
+        await self.call(
+            call201.TransactionEvent(
+                event_type="Started",
+                timestamp=now(),
+                trigger_reason="CablePluggedIn",
+                seq_no=0,
+                transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
+                evse={"id": 1, "connector_id": 1},
+            )
+        )
 
     async def report(self, number: int) -> None:
-        await self.call(call201.TransactionEvent(
-            event_type="Updated", timestamp=now(), trigger_reason="MeterValuePeriodic",
-            seq_no=number,
-            transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
-            evse={"id": 1, "connector_id": 1},
-            meter_value=[{"timestamp": now(), "sampled_value": [
-                {"value": min(self.limit_w, MAX_W), "measurand": "Power.Active.Import",
-                 "unit_of_measure": {"unit": "W"}}]}]))
+        await self.call(
+            call201.TransactionEvent(
+                event_type="Updated",
+                timestamp=now(),
+                trigger_reason="MeterValuePeriodic",
+                seq_no=number,
+                transaction_info={"transaction_id": TRANSACTION, "charging_state": "Charging"},
+                evse={"id": 1, "connector_id": 1},
+                meter_value=[
+                    {
+                        "timestamp": now(),
+                        "sampled_value": [
+                            {
+                                "value": min(self.limit_w, MAX_W),
+                                "measurand": "Power.Active.Import",
+                                "unit_of_measure": {"unit": "W"},
+                            }
+                        ],
+                    }
+                ],
+            )
+        )
 
 
 class OneWay16(Station16):
@@ -143,20 +208,36 @@ class OneWay16(Station16):
         return result16.SetChargingProfile(status="Accepted")
 
     async def introduce(self) -> None:
-        await self.call(call16.BootNotification(
-            charge_point_model="Independent", charge_point_vendor="Peer"))
-        await self.call(call16.StatusNotification(
-            connector_id=1, error_code="NoError", status="Charging"))
-        started = await self.call(call16.StartTransaction(
-            connector_id=1, id_tag="PEER", meter_start=0, timestamp=now()))
+        await self.call(
+            call16.BootNotification(charge_point_model="Independent", charge_point_vendor="Peer")
+        )
+        await self.call(
+            call16.StatusNotification(connector_id=1, error_code="NoError", status="Charging")
+        )
+        started = await self.call(
+            call16.StartTransaction(connector_id=1, id_tag="PEER", meter_start=0, timestamp=now())
+        )
         self.transaction_id = started.transaction_id
 
     async def report(self, number: int) -> None:
-        await self.call(call16.MeterValues(
-            connector_id=1, transaction_id=self.transaction_id,
-            meter_value=[{"timestamp": now(), "sampled_value": [
-                {"value": str(min(self.limit_w, MAX_W)), "measurand": "Power.Active.Import",
-                 "unit": "W"}]}]))
+        await self.call(
+            call16.MeterValues(
+                connector_id=1,
+                transaction_id=self.transaction_id,
+                meter_value=[
+                    {
+                        "timestamp": now(),
+                        "sampled_value": [
+                            {
+                                "value": str(min(self.limit_w, MAX_W)),
+                                "measurand": "Power.Active.Import",
+                                "unit": "W",
+                            }
+                        ],
+                    }
+                ],
+            )
+        )
 
 
 STATIONS = {"2.1": TwoWay, "2.0.1": OneWay201, "1.6": OneWay16}
