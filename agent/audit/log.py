@@ -63,7 +63,7 @@ class AuditLog:
         self._anchor = anchor
         self._retry_s = retry_s
         self._queue: deque[_Item] = deque()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition()  # its lock is re-entrant
         self._seq: int | None = None  # None until the end of the chain is known
         self._urgent = False
         self._closing = False
@@ -151,10 +151,10 @@ class AuditLog:
 
     def _enqueue(
         self, ticket: Ticket | None, kind: str, who: str, what: str, why: str,
-        fields: dict[str, object],
+        fields: dict[str, object], extra: int = 0,
     ) -> int:  # fmt: skip
         with self._changed:
-            if self._seq is None or len(self._queue) >= QUEUE_LIMIT:
+            if self._seq is None or len(self._queue) >= QUEUE_LIMIT + extra:
                 self._dropped += 1
                 return 0
             seq = self._seq + 1
@@ -176,6 +176,7 @@ class AuditLog:
             self._attempt([], final=True)
             while self._queue and self.writable:
                 self._attempt(self._take(), final=True)
+            self._finish_removals()
             self._say_anchor(0.0)
         except Exception as error:  # without its thread the log must say that it cannot write
             self._fail([], f"internal error: {error!r}")
@@ -213,7 +214,9 @@ class AuditLog:
             return
         self._resolve(tickets)
         if self._error:
-            self._recovered()
+            self._account("writable again")
+        elif self._dropped:
+            self._account("records dropped")
 
     def _prepare(self, batch: list[_Item]) -> None:
         """Find the chain's end and open its file; a batch that cannot go there yet goes back."""
@@ -245,18 +248,25 @@ class AuditLog:
         if tickets:
             os.eventfd_write(self._wake, 1)
 
-    def _recovered(self) -> None:
+    def _account(self, what: str) -> None:
+        """Put into the chain that the disk refused, and how many records that cost."""
         with self._changed:
-            error, dropped = self._error, self._dropped
-            self._error, self._dropped = "", 0
-        self._enqueue(None, Kind.AUDIT, _WHO, "writable again", error, {"dropped_records": dropped})
+            why, self._error = self._error, ""
+            fields: dict[str, object] = {"dropped_records": self._dropped}
+            # One place more than others get, and than a batch that was put back takes.
+            if self._enqueue(None, Kind.AUDIT, _WHO, what, why, fields, extra=_BATCH + 1):
+                self._dropped = 0
 
-    def _remove_old_files(self) -> None:
-        """Record every removal first; the file goes when that record is durable."""
+    def _finish_removals(self) -> None:
+        """Remove the files whose removal has become a durable record."""
         for ticket, file in self._removals:
             if ticket.ok:
                 file.unlink(missing_ok=True)
         self._removals = [pair for pair in self._removals if not pair[0].done]
+
+    def _remove_old_files(self) -> None:
+        """After each rotation, record which files go because of the total size."""
+        self._finish_removals()
         if self._error or self._removals or self._writer.files_begun == self._files_checked:
             return
         self._files_checked = self._writer.files_begun

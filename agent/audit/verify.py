@@ -77,7 +77,7 @@ class _Verification:
             self._check_start(*first)
         if before is not None and before.torn:
             self._find(
-                str(files[-1]), f"ends inside a line, {len(before.torn)} bytes after the last record",
+                str(files[-1]), f"ends inside a line: {len(before.torn)} bytes are no record",
                 "a crash or a cut; the next start of the gateway declares which bytes these are",
             )  # fmt: skip
         self._check_anchors()
