@@ -26,7 +26,10 @@ class PowerProfile:
         site_discharge_w, site_charge_w: Of all EVSEs together, at the point of connection.
         min_soc_pct, max_soc_pct: Window that no vehicle leaves because of us.
         min_soh_pct: Below this state of health a vehicle is never discharged.
+        max_depth_of_discharge_pct: No vehicle is discharged deeper than this from full.
         max_cycles_per_day: Full equivalent cycles a day that grid services may use.
+        max_energy_per_day_wh: Energy a day that one vehicle gives to the grid.
+        departure_margin_s: A vehicle has the energy it needs this long before it departs.
     """
 
     max_discharge_w: float = 11_000.0
@@ -36,7 +39,10 @@ class PowerProfile:
     min_soc_pct: float = 20.0
     max_soc_pct: float = 95.0
     min_soh_pct: float = 0.0
+    max_depth_of_discharge_pct: float = 100.0
     max_cycles_per_day: float = 2.0
+    max_energy_per_day_wh: float = math.inf
+    departure_margin_s: float = 900.0
 
 
 # name in the file: (field, factor, lowest, highest in the file's unit)
@@ -48,7 +54,10 @@ _NAMES: Final[dict[str, tuple[str, float, float, float]]] = {
     "MIN_SOC_PCT": ("min_soc_pct", 1.0, 0.0, 100.0),
     "MAX_SOC_PCT": ("max_soc_pct", 1.0, 0.0, 100.0),
     "MIN_SOH_PCT": ("min_soh_pct", 1.0, 0.0, 100.0),
+    "MAX_DEPTH_OF_DISCHARGE_PCT": ("max_depth_of_discharge_pct", 1.0, 0.0, 100.0),
     "MAX_CYCLES_PER_DAY": ("max_cycles_per_day", 1.0, 0.0, 20.0),
+    "MAX_ENERGY_PER_DAY_KWH": ("max_energy_per_day_wh", KILO, 0.0, 1000.0),
+    "DEPARTURE_MARGIN_MIN": ("departure_margin_s", 60.0, 0.0, 600.0),
 }
 assert {row[0] for row in _NAMES.values()} == {f.name for f in fields(PowerProfile)}  # noqa: S101
 

@@ -66,28 +66,81 @@ class ProcessBus(Section, frozen=True, kw_only=True):
     """Core of the worker; None leaves it to the system."""
 
 
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class ScheduleEntry(Section, frozen=True, kw_only=True):
+    """`[[control.schedule]]`: the site's power in a part of the UTC day; rank: market."""
+
+    start_s: Annotated[float, msgspec.Meta(ge=0, lt=86400)]
+    """Seconds since midnight UTC."""
+    end_s: Annotated[float, msgspec.Meta(gt=0, le=86400)]
+    value_w: float
+    """Positive exports."""
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """An entry ends after it starts."""
+        if self.end_s > self.start_s:
+            return []
+        return [("end_s", "must be later than start_s", "split an entry at midnight UTC")]
+
+
 class Control(Section, frozen=True, kw_only=True):
     """`[control]`: the droop and its limits. Names follow IEEE 1547-2018 and IEC 61850-7-420."""
 
     preset: str = ""
-    """Grid code preset; empty: `EN50549` at 50 Hz, `IEEE1547-III` at 60 Hz."""
+    """Frequency service; empty: `FCR-CE` at 50 Hz, `IEEE1547-III` at 60 Hz."""
+    ride_through: str = ""
+    """Trip and ride-through settings; empty: `EN50549` at 50 Hz, `IEEE1547-III` at 60 Hz."""
     db_uf_hz: NotNegative | None = None
     """Deadband below nominal; None: the preset's. `db_of_hz`: above."""
     db_of_hz: NotNegative | None = None
-    k_uf: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    k_uf: Share | None = None
     """Droop in per unit of frequency for full power; None: the preset's. `k_of`: above."""
-    k_of: Annotated[float, msgspec.Meta(gt=0, le=1)] | None = None
+    k_of: Share | None = None
     olrt_s: NotNegative | None = None
     """Open-loop response time; None: the preset's."""
+    contract_up_w: Positive | None = None
+    """Power that the droop sells upward; None: whatever the fleet can. `contract_down_w`: import."""
+    contract_down_w: Positive | None = None
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.2
     ramp_to_zero_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
     lease_s: Annotated[float, msgspec.Meta(ge=2, le=3600)] = 60.0
     """Dead-man of every setpoint sent to a station."""
     min_change_w: NotNegative = 50.0
     """A setpoint that differs by less from the one in force is not sent."""
+    min_interval_s: NotNegative = 0.25
+    """Shortest time between two orders of one EVSE, except in an event."""
     stability_factor: Annotated[float, msgspec.Meta(ge=1, le=10)] = 2.0
     """K ≤ πH/(factor·τ)."""
+    default_delay_s: Positive = 1.0
+    """Delay from order to power of an EVSE that was not measured yet."""
     message_budget_per_s: Positive = 5000.0
+    ramp_share_per_s: Share = 0.1
+    """Remote orders move the fleet by at most this share of its power a second."""
+    reversals_per_min: Annotated[int, msgspec.Meta(ge=1, le=60)] = 6
+    """Remote orders may turn the fleet's direction this often."""
+    random_return_s: NotNegative = 5.0
+    """After a trip, an interlock or a stop the fleet returns after a random time up to this."""
+    safe_state: Literal["stop", "charge"] = "stop"
+    """What a trip or an interlock leaves to vehicles: no power at all, or their own charging."""
+    reactive: Literal["off", "volt-var", "power-factor", "var"] = "off"
+    power_factor: Annotated[float, msgspec.Meta(ge=-1, le=1)] = 1.0
+    """Magnitude 0.90 to 1; positive injects vars (lagging load's need), negative absorbs them."""
+    var_share: Annotated[float, msgspec.Meta(ge=-0.44, le=0.44)] = 0.0
+    """Constant reactive power as a share of rated power; positive injects."""
+    volt_watt: bool = False
+    pid_kp: NotNegative = 0.0
+    """PID on delivered against ordered power at the point of connection; all zero: off."""
+    pid_ki: NotNegative = 0.0
+    pid_kd: NotNegative = 0.0
+    schedule: tuple[ScheduleEntry, ...] = ()
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """The power factor stays between 0.90 lag and 0.90 lead."""
+        if abs(self.power_factor) >= 0.9:
+            return []
+        return [("power_factor", "must be 0.90 to 1 or -1 to -0.90", "")]
 
 
 class Stations(Section, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from itertools import pairwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class Curve:
     IEC 61850-7-420 calls this a curve-shape description (CSG); DHFW/DLFW hold one as HzWCrv.
     """
 
-    points: tuple[tuple[float, float], ...]
+    points: tuple[tuple[float, float], ...] = ()
 
     def __call__(self, x: float) -> float:
         """Return y at `x`; 0 for anything that is not a number."""
@@ -41,9 +42,27 @@ class Curve:
 
     @property
     def slope(self) -> float:
-        """Steepest |dy/dx|."""
-        pairs = zip(self.points, self.points[1:], strict=False)
+        """Steepest dy/dx, as a magnitude."""
+        pairs = pairwise(self.points)
         return max((abs((y1 - y0) / (x1 - x0)) for (x0, y0), (x1, y1) in pairs), default=0.0)
+
+    def flattened(self, slope: float) -> Curve:
+        """Return the curve with no part steeper than `slope`; it ends later, not lower.
+
+        For curves that rise from zero, as droops do.
+        """
+        if slope >= self.slope or not self.points:
+            return self
+        if slope <= 0.0:
+            return Curve((self.points[0],))
+        points = [self.points[0]]
+        for (x0, y0), (x1, y1) in pairwise(self.points):
+            rise = min((y1 - y0) / (x1 - x0), slope) * (x1 - x0)
+            points.append((x1, points[-1][1] + rise))
+        (x, y), top = points[-1], self.points[-1][1]
+        if y < top:
+            points.append((x + (top - y) / slope, top))
+        return Curve(tuple(points))
 
 
 def droop_curve(deadband_hz: float, k: float, nominal_hz: float) -> Curve:

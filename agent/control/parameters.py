@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from agent.control.curves import Curve, droop_curve
-from agent.control.presets import Preset, default_preset, find_preset
+from agent.control.presets import (
+    Preset,
+    RideThroughCode,
+    find_preset,
+    find_ride_through,
+    voltage_functions,
+)
+
+SafeState = Literal["stop", "charge"]
+FLAT = Curve()
+ReactiveMode = Literal["off", "volt-var", "power-factor", "var"]
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Power of the site in a part of the UTC day, W, positive exports; rank: market."""
+
+    start_s: float
+    end_s: float
+    value_w: float
 
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
     """Plain values; the daemon makes them from the settings with `parameters_from`.
 
-    Powers in W (magnitudes), times in s, frequencies in Hz. `under`/`over` give the share of
-    rated power by |deviation| from nominal.
+    Powers in W (limits are magnitudes), times in s, frequencies in Hz. Names are those of the
+    settings file and of `power-profile.conf`.
     """
 
     nominal_hz: float
@@ -22,17 +42,32 @@ class Parameters:
     under: Curve
     over: Curve
     olrt_s: float
+    ride_through: RideThroughCode
+    name: str = "V2G1"
     nominal_v: float = 230.0
+
+    # frequency input
     alarm_band_hz: float = 0.5
-    """Alarm 0x14 beyond nominal ± this."""
     hold_s: float = 0.2
     ramp_to_zero_s: float = 2.0
     max_uncertainty_hz: float = 0.02
+    disagree_hz: float = 0.02
+    disagree_s: float = 0.2
+    max_rocof_hz_s: float = 4.0
+    measurement_delay_s: float = 0.06
+
+    # orders and dispatch
     lease_s: float = 60.0
     min_change_w: float = 50.0
+    min_change_share: float = 0.002
     min_interval_s: float = 0.25
-    """Shortest time between two orders of one EVSE, except in an event."""
     message_budget_per_s: float = 5000.0
+    cooldown_s: float = 30.0
+    follow_timeout_s: float = 15.0
+    contract_up_w: float | None = None
+    contract_down_w: float | None = None
+
+    # the envelope (power-profile.conf)
     max_discharge_w: float = 11_000.0
     max_charge_w: float = 11_000.0
     site_discharge_w: float = math.inf
@@ -40,46 +75,85 @@ class Parameters:
     min_soc_pct: float = 20.0
     max_soc_pct: float = 95.0
     min_soh_pct: float = 0.0
+    max_depth_of_discharge_pct: float = 100.0
     max_cycles_per_day: float = 2.0
+    max_energy_per_day_wh: float = math.inf
+    departure_margin_s: float = 900.0
+    charge_efficiency: float = 0.9
+
+    # stability
     inertia_s: float = 4.0
     area_power_w: float = 1e10
     fleet_scale: float = 1.0
     stability_factor: float = 2.0
-    cooldown_s: float = 30.0
-    """An EVSE that refused an order or was disconnected by its BMS rests this long."""
-    follow_timeout_s: float = 15.0
-    """A request whose power does not follow within this time has failed."""
+    default_delay_s: float = 1.0
+
+    # load-altering attacks
+    ramp_share_per_s: float = 0.1
+    reversals_per_min: int = 6
+    random_return_s: float = 5.0
+
+    # faults
+    safe_state: SafeState = "stop"
+
+    # voltage, reactive power, point of connection
+    reactive: FLAT = Curve()
+ReactiveMode = "off"
+    power_factor: float = 1.0
+    var_share: float = 0.0
+    volt_watt: bool = False
+    volt_var_curve: Curve = FLAT
+    volt_var_olrt_s: float = 5.0
+    volt_watt_curve: Curve = FLAT
+    volt_watt_olrt_s: float = 10.0
+    pid_kp: float = 0.0
+    pid_ki: float = 0.0
+    pid_kd: float = 0.0
+    pid_share: float = 0.1
+
+    schedule: tuple[Schedule, ...] = ()
 
 
 def parameters_from(
     *,
     nominal_hz: float,
     preset: str = "",
+    ride_through: str = "",
     db_uf_hz: float | None = None,
     db_of_hz: float | None = None,
     k_uf: float | None = None,
     k_of: float | None = None,
     olrt_s: float | None = None,
-    **values: float,
+    **values: Any,
 ) -> Parameters:
     """Return the parameters of plain setting values.
 
-    `preset` is empty for the default of this frequency; what is not None overrides it. `values`
-    are any other fields of `Parameters`.
+    `preset` and `ride_through` name shipped grid codes, empty for the default of this frequency;
+    what is not None overrides them. `values` are any other fields of `Parameters`; names that it
+    does not have are left alone, so that a whole settings section can be passed.
 
     Raises:
-        ConfigurationError: Unknown preset, or one of the other nominal frequency.
+        ConfigurationError: An unknown grid code, or one of the other nominal frequency.
     """
     nominal_hz = float(nominal_hz)
-    found = find_preset(preset or default_preset(nominal_hz), nominal_hz)
+    found = find_preset(preset, nominal_hz)
+    voltage = voltage_functions()
     base = Parameters(
         nominal_hz=nominal_hz,
         preset=found,
-        under=_override(found.under, db_uf_hz, k_uf, nominal_hz),
-        over=_override(found.over, db_of_hz, k_of, nominal_hz),
+        under=_override(found.under_curve, db_uf_hz, k_uf, nominal_hz),
+        over=_override(found.over_curve, db_of_hz, k_of, nominal_hz),
         olrt_s=found.olrt_s if olrt_s is None else olrt_s,
+        ride_through=find_ride_through(ride_through, nominal_hz),
+        volt_var_curve=voltage["volt-var"].curve,
+        volt_var_olrt_s=voltage["volt-var"].olrt_s,
+        volt_watt_curve=voltage["volt-watt"].curve,
+        volt_watt_olrt_s=voltage["volt-watt"].olrt_s,
     )
-    return replace(base, **values)  # type: ignore[arg-type]
+    known = {field.name for field in fields(Parameters)}
+    entries = values.pop("schedule", ())
+    values["schedule"] = tuple(Schedule(e.start_s, e.end_s, e.value_w) for e in entries)
+    return replace(base, **{name: value for name, value in values.items() if name in known})
 
 
 def _override(curve: Curve, deadband_hz: float | None, k: float | None, nominal_hz: float) -> Curve:
