@@ -25,27 +25,11 @@ Validator = Callable[[Payload], object]
 
 # `multipleOf: 0.1` of the 1.6 limits cannot be decided on binary floating point (7.3 fails it);
 # formats are checked where a value is used. Everything else the schemas say is enforced.
-_KEPT: Final = frozenset(
-    [
-        "type",
-        "properties",
-        "required",
-        "enum",
-        "items",
-        "$ref",
-        "definitions",
-        "maxLength",
-        "minLength",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "additionalProperties",
-        "pattern",
-        "oneOf",
-        "anyOf",
-    ]
-)
+_KEPT: Final = frozenset({
+    "type", "properties", "required", "enum", "items", "$ref", "definitions", "maxLength",
+    "minLength", "minItems", "maxItems", "minimum", "maximum", "additionalProperties", "pattern",
+    "oneOf", "anyOf",
+})  # fmt: skip
 _NAMES: Final = frozenset({"properties", "definitions"})
 _ACTION: Final = re.compile(r"[A-Za-z0-9]{1,60}")
 _FOLDERS: Final = {Version.V16: "v16", Version.V201: "v201", Version.V21: "v21"}

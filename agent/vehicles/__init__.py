@@ -1,0 +1,1 @@
+"""Real chargers and vehicles: OCPP stations, ISO 15118, Modbus, and their simulations."""

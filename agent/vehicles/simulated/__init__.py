@@ -1,0 +1,1 @@
+"""Simulated equipment that speaks the real protocols."""

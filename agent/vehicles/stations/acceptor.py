@@ -1,0 +1,148 @@
+"""Accepts sockets one by one, so that every failed handshake has an address and a stage."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from loguru import logger
+
+from agent.errors import HandshakeTimeoutError, UnavailableError
+
+BACKLOG: Final = 4096
+ACCEPTS_A_TURN: Final = 64
+"""Sockets accepted before the loop serves the connected stations again."""
+PAUSE_S: Final = 0.1
+"""Wait before accepting again when the process is out of descriptors."""
+
+
+class Acceptor:
+    """A listening socket.
+
+    Args:
+        host, port: Where to listen; port 0 lets the system choose.
+        make_protocol: Makes the protocol of one connection from the peer's address.
+        tls: Server context, or None for plain TCP.
+        handshake_timeout_s: Time for TLS; the protocol itself watches what follows.
+        on_timeout: Hears of TLS handshakes that did not end in time.
+        admit: Whether an address may connect now (rate limit).
+
+    Raises:
+        UnavailableError: The port is in use or may not be opened.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        make_protocol: Callable[[str], asyncio.BaseProtocol],
+        *,
+        tls: ssl.SSLContext | None = None,
+        handshake_timeout_s: float = 10.0,
+        on_timeout: Callable[[HandshakeTimeoutError], None] = lambda _error: None,
+        admit: Callable[[str], bool] = lambda _address: True,
+    ) -> None:
+        self._make_protocol = make_protocol
+        self._tls = tls
+        self._timeout_s = handshake_timeout_s
+        self._on_timeout = on_timeout
+        self._admit = admit
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._socket = _listen(host, port)
+        self.refused = 0
+        self.failed_handshakes = 0
+
+    @property
+    def port(self) -> int:
+        """Port that is listened on."""
+        return int(self._socket.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to accept."""
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop accepting; connections that are up stay."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+        for task in self._tasks:
+            task.cancel()
+
+    def renew_tls(self, tls: ssl.SSLContext) -> None:
+        """Use another context for connections from now on (certificates or CRLs changed)."""
+        self._tls = tls
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                sock, address = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._pause(error)
+                return
+            peer = _name(address)
+            if not self._admit(str(address[0])):
+                self.refused += 1
+                sock.close()
+                continue
+            sock.setblocking(False)
+            task = asyncio.get_running_loop().create_task(self._welcome(sock, peer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _welcome(self, sock: socket.socket, peer: str) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(
+                lambda: self._make_protocol(peer),
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=self._timeout_s if self._tls else None,
+            )
+        except ConnectionAbortedError:  # how asyncio reports its ssl_handshake_timeout
+            self.failed_handshakes += 1
+            self._on_timeout(HandshakeTimeoutError(peer, "tls"))
+        except (OSError, ssl.SSLError) as error:
+            self.failed_handshakes += 1
+            logger.warning("{}: TLS handshake failed: {}", peer, error)
+
+    def _pause(self, error: OSError) -> None:
+        """Out of descriptors: serve those that are connected, and accept again a little later."""
+        if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
+            raise error
+        logger.error("cannot accept stations: {}", error.strerror)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._socket.fileno())
+        loop.call_later(PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        if self._socket.fileno() >= 0:
+            self.start()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen for charging stations on {host} port {port}: {error.strerror}"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _name(address: tuple[object, ...]) -> str:
+    return f"{address[0]}:{address[1]}"

@@ -1,0 +1,19 @@
+"""One moment in both clocks, taken once for each event."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """`mono_s` for every timer and age, `utc_s` for data."""
+
+    mono_s: float
+    utc_s: float
+
+    @staticmethod
+    def now() -> Instant:
+        """The present."""
+        return Instant(time.monotonic(), time.time())
