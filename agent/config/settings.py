@@ -101,7 +101,7 @@ class Control(Section, frozen=True, kw_only=True):
     olrt_s: NotNegative | None = None
     """Open-loop response time; None: the preset's."""
     contract_up_w: Positive | None = None
-    """Power that the droop sells upward; None: whatever the fleet can. `contract_down_w`: import."""
+    """Power that the droop sells upward; None: all that the fleet can. `contract_down_w`: import."""
     contract_down_w: Positive | None = None
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.2
     ramp_to_zero_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0

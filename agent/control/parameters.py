@@ -97,8 +97,7 @@ class Parameters:
     safe_state: SafeState = "stop"
 
     # voltage, reactive power, point of connection
-    reactive: FLAT = Curve()
-ReactiveMode = "off"
+    reactive: ReactiveMode = "off"
     power_factor: float = 1.0
     var_share: float = 0.0
     volt_watt: bool = False
