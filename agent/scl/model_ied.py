@@ -86,6 +86,7 @@ class Service(msgspec.Struct, frozen=True):
     name: str
     attributes: Mapping[str, str]
     line: int
+    text: str = ""
 
 
 class AccessPoint(msgspec.Struct, frozen=True):

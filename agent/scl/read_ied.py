@@ -212,7 +212,8 @@ def _service_elements(reader: Reader, element: etree._Element, parent: str) -> t
     found: list[Service] = []
     for name, child in reader.children(element):
         dotted = f"{parent}.{name}" if parent else name
-        found.append(Service(dotted, dict(_attributes(child)), reader.line(child)))
+        attributes = dict(_attributes(child))
+        found.append(Service(dotted, attributes, reader.line(child), reader.text(child)))
         found.extend(_service_elements(reader, child, dotted))
     return tuple(found)
 

@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from agent.iec61850 import BasicType, ObjectReference
+from agent.iec61850.basic_types import FLOAT_TYPES, INTEGER_RANGE
 from agent.scl.live import (
     DataAttribute,
     DataObject,
@@ -185,7 +186,8 @@ def _values(publisher: IedModel, index: int, member: Member) -> tuple[StreamValu
     for reference, leaf in member.leaves:
         owner = None if node is None else _owner(node, reference.path)
         scale_factor, offset = _scale(owner, reference.path)
-        unit, multiplier = _unit(owner)
+        is_number = leaf.b_type in INTEGER_RANGE or leaf.b_type in FLOAT_TYPES
+        unit, multiplier = _unit(owner) if is_number else (None, 0)
         values.append(
             StreamValue(
                 index,
