@@ -101,7 +101,7 @@ class Control(Section, frozen=True, kw_only=True):
     olrt_s: NotNegative | None = None
     """Open-loop response time; None: the preset's."""
     contract_up_w: Positive | None = None
-    """Power that the droop sells upward; None: all that the fleet can. `contract_down_w`: import."""
+    """Power that the droop sells upward; None: all there is. `contract_down_w`: downward."""
     contract_down_w: Positive | None = None
     hold_s: Annotated[float, msgspec.Meta(ge=0, le=0.2)] = 0.2
     ramp_to_zero_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 2.0
@@ -161,6 +161,18 @@ class Ied(Section, frozen=True, kw_only=True):
     host: str = "0.0.0.0"  # noqa: S104 - the station bus
     port: Port = 102
     engine: Literal["open61850", "libiec61850"] = "open61850"
+    evses: dict[str, str] = {}
+    """Logical device instance → EVSE; every other EVSE takes the first free one and keeps it."""
+    order_lease_s: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 300.0
+    """Lease of an order from SCADA whose logical node has no reversion time."""
+    stale_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0
+    """Without a snapshot for this long, values become questionable and old."""
+    max_associations: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 64
+    max_associations_per_address: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 64
+    handshake_timeout_s: Positive = 5.0
+    """From TCP connect to the MMS association."""
+    idle_timeout_s: NotNegative = 0.0
+    """An association without a request for this long is closed; 0: never."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
