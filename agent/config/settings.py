@@ -9,6 +9,7 @@ import msgspec
 
 from agent.config.profile import PowerProfile
 from agent.config.sections import Section
+from agent.config.stations import Stations
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -141,17 +142,6 @@ class Control(Section, frozen=True, kw_only=True):
         if abs(self.power_factor) >= 0.9:
             return []
         return [("power_factor", "must be 0.90 to 1 or -1 to -0.90", "")]
-
-
-class Stations(Section, frozen=True, kw_only=True):
-    """`[stations]`: the OCPP listener for charging stations."""
-
-    host: str = "0.0.0.0"  # noqa: S104 - stations connect from the site's network
-    port: Port = 8080
-    heartbeat_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
-    handshake_timeout_s: Positive = 10.0
-    call_timeout_s: Positive = 10.0
-    meter_interval_s: Annotated[int, msgspec.Meta(ge=1, le=3600)] = 1
 
 
 class Ied(Section, frozen=True, kw_only=True):
