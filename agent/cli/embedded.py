@@ -124,6 +124,7 @@ filter = "{options.filter}"
 [stations]
 host = "{options.host}"
 port = {options.ocpp_port}
+allow_unauthenticated = true
 meter_interval_s = 1
 
 [ied]

@@ -11,8 +11,8 @@ from agent.config.settings import (
     ProcessBus,
     Scl,
     Settings,
-    Stations,
 )
+from agent.config.stations import StationListener, Stations
 
 __all__ = [
     "DEFAULT_PATH",
@@ -25,6 +25,7 @@ __all__ = [
     "Scl",
     "Section",
     "Settings",
+    "StationListener",
     "Stations",
     "load_settings",
     "parse_profile",
