@@ -440,6 +440,9 @@ class Snapshot(Message, frozen=True):
     software_latency: LatencyView = LatencyView()
     settings: dict[str, float] = msgspec.field(default_factory=dict)
     clock_synchronised: bool = False
+    clock_source: str = ""
+    clock_reason: str = ""
+    """Why the clock is not synchronised; empty where it is."""
 
 
 class StatusQuery(Message, frozen=True):
@@ -452,6 +455,75 @@ class Shutdown(Message, frozen=True):
     """The daemon ends; workers finish what is on the wire and stop."""
 
     reason: str
+
+
+class ModeOrder(Message, frozen=True):
+    """Puts one EVSE into an operation mode that works without further orders (OCPP 2.1, block Q).
+
+    Attributes:
+        mode: `CentralSetpoint`, `CentralFrequency`, `LocalFrequency`, `ExternalSetpoint`,
+            `ExternalLimits`, `LocalLoadBalancing`, `ChargingOnly` or `Idle`.
+        p_w: Setpoint (export positive) in the central modes.
+        charge_limit_w, discharge_limit_w: Magnitudes, where the mode permits them.
+        baseline_w: Export on top of which the curves count.
+        freq_watt: Points (Hz, W of export) of the curve that the station follows by itself.
+        signal_watt: Points (signal, W of export) that give `GridSignal` its meaning.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("evse_id",)
+
+    evse_id: str
+    seq: int
+    mode: str
+    lease_s: float
+    issued_s: float
+    p_w: float = 0.0
+    charge_limit_w: float | None = None
+    discharge_limit_w: float | None = None
+    baseline_w: float = 0.0
+    freq_watt: tuple[tuple[float, float], ...] = ()
+    signal_watt: tuple[tuple[int, float], ...] = ()
+
+
+class GridSignal(Message, frozen=True):
+    """The signal of an automatic frequency restoration reserve, for all stations (AFRRSignal)."""
+
+    _key_fields: ClassVar[tuple[str, ...]] = ()
+
+    signal: int
+    t_utc_s: float
+
+
+class StationCall(Message, frozen=True):
+    """An OCPP call that passes between a station and someone behind the control.
+
+    Attributes:
+        request_id: Unique for ever; comes back in the `StationAnswer`.
+        station: Identity of the station that calls, or is called.
+        payload: The call's payload as JSON, in the station's own version.
+        from_station: The station asks (Authorize…); else it is asked (GetVariables…).
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("request_id",)
+
+    request_id: str
+    station: str
+    action: str
+    payload: bytes
+    from_station: bool = False
+    protocol: str = ""
+
+
+class StationAnswer(Message, frozen=True):
+    """What became of a `StationCall`: the answer's payload, or `error` with its code."""
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("request_id",)
+
+    request_id: str
+    station: str
+    payload: bytes = b"{}"
+    error: str = ""
+    from_station: bool = False
 
 
 AnyMessage = (
@@ -471,6 +543,10 @@ AnyMessage = (
     | Snapshot
     | StatusQuery
     | Shutdown
+    | ModeOrder
+    | GridSignal
+    | StationCall
+    | StationAnswer
 )
 
 _encoder = msgspec.msgpack.Encoder()
