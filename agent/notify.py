@@ -25,6 +25,7 @@ class Notifier:
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         self._socket: socket.socket | None = None
         self._fed_s = 0.0
+        self._told_ready = False
         self.watchdog_s = _watchdog_s(environment)
         address = environment.get("NOTIFY_SOCKET", "")
         if address:
@@ -43,6 +44,12 @@ class Notifier:
     def ready(self, status: str = "") -> bool:
         """The start is complete (READY=1)."""
         return self._send("READY=1" + _status(status))
+
+    def ready_once(self) -> None:
+        """Say READY=1 the first time; for loops whose first turn is their readiness."""
+        if not self._told_ready:
+            self._told_ready = True
+            self.ready()
 
     def status(self, text: str) -> bool:
         """One line for `systemctl status` (STATUS=)."""

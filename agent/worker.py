@@ -26,6 +26,7 @@ from agent.errors import AgentError
 from agent.link import Link
 from agent.logs import set_up_logging
 from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
+from agent.notify import Notifier
 
 HEARTBEAT_S: Final = 0.5
 RECONNECT_S: Final = 0.2
@@ -40,10 +41,14 @@ class Worker:
     settings: Settings
     link: Link
     counters: dict[str, float] = field(default_factory=dict)
+    notifier: Notifier = field(default_factory=Notifier)
 
     def heartbeat(self) -> None:
-        """Tell the control that this process is alive."""
-        self.link.send(Heartbeat(self.name, time.monotonic(), dict(self.counters)))
+        """Tell the control, and systemd where it started us, that this process is alive."""
+        now_s = time.monotonic()
+        self.link.send(Heartbeat(self.name, now_s, dict(self.counters)))
+        self.notifier.ready_once()
+        self.notifier.feed(now_s)
 
 
 def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:

@@ -52,6 +52,17 @@ def test_the_watchdog_is_fed_by_ticks_at_most_four_times_a_period(manager):
     assert fed == 20
 
 
+def test_a_loop_says_ready_at_its_first_turn_only(manager):
+    server, environment = manager
+    notifier = Notifier(environment)
+    for _ in range(3):
+        notifier.ready_once()
+    assert server.recv(64) == b"READY=1"
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        server.recv(64)
+
+
 def test_a_loop_that_stands_still_feeds_nothing(manager):
     _server, environment = manager
     notifier = Notifier(environment)
