@@ -34,7 +34,7 @@ class Namespace(StrEnum):
     XML_SIGNATURE = "http://www.w3.org/2000/09/xmldsig#"
 
 
-_FILES: Final = {
+SCHEMA_FILES: Final = {
     Namespace.APP_PROTOCOL: "V2G_CI_AppProtocol.xsd",
     Namespace.DIN_70121: "din_spec/V2G_CI_MsgDef.xsd",
     Namespace.ISO_2: "iso15118_2/V2G_CI_MsgDef.xsd",
@@ -107,12 +107,12 @@ class ExiCodec:
         return name in self._for_encoding(namespace).document_codes
 
     def _for_encoding(self, namespace: str) -> Grammars:
-        if namespace not in _FILES:
+        if namespace not in SCHEMA_FILES:
             raise EncodeError(f"no schema for namespace {namespace!r}")
         return self._grammars_of(Namespace(namespace))
 
     def _for_decoding(self, data: bytes, namespace: str) -> Grammars:
-        if namespace not in _FILES:
+        if namespace not in SCHEMA_FILES:
             raise ExiDecodeError(f"no schema for namespace {namespace!r}")
         if len(data) > MAX_MESSAGE:
             raise ExiDecodeError(f"{len(data)} octets are more than a message may have")
@@ -121,7 +121,7 @@ class ExiCodec:
     def _grammars_of(self, namespace: Namespace) -> Grammars:
         found = self._grammars.get(namespace)
         if found is None:
-            schema = load_schema(self._schemas / _FILES[namespace], self._cache)
+            schema = load_schema(self._schemas / SCHEMA_FILES[namespace], self._cache)
             found = self._grammars[namespace] = Grammars(schema)
         return found
 

@@ -8,7 +8,8 @@ from agent.exi.bits import BitReader
 from agent.exi.datatypes import QName, Scalar, StringTable, Value
 from agent.exi.encoder import HEADER
 from agent.exi.errors import ExiDecodeError
-from agent.exi.grammar import Grammars, Production, State, Type
+from agent.exi.grammar import Grammars
+from agent.exi.states import Production, State, Type
 
 _UNDECLARED: Final = "content that the schema does not declare"
 
@@ -23,7 +24,8 @@ def decode_document(grammars: Grammars, data: bytes) -> dict[str, Any]:
     code = reader.bits(grammars.document_width)
     if code >= len(grammars.documents):
         raise ExiDecodeError(f"event {code} starts no message of this schema")
-    message = _read_root(reader, grammars, grammars.documents[code])
+    element = grammars.documents[code]
+    message = _read_root(reader, grammars.type(element), grammars.qname(element))
     _check_end(reader)
     return message
 
@@ -38,7 +40,8 @@ def decode_fragment(grammars: Grammars, data: bytes) -> dict[str, Any]:
     code = reader.bits(grammars.fragment_width)
     if code >= len(grammars.fragments):
         raise ExiDecodeError(f"event {code} starts no element of this schema")
-    message = _read_root(reader, grammars, grammars.fragments[code])
+    qname = grammars.qname(grammars.fragments[code])
+    message = _read_root(reader, grammars.fragment_type(code), qname)
     if reader.bits(grammars.fragment_width) != grammars.fragment_end:
         raise ExiDecodeError("a second element follows the fragment")
     _check_end(reader)
@@ -56,9 +59,8 @@ def _check_end(reader: BitReader) -> None:
         raise ExiDecodeError(f"{reader.remaining // 8} octets follow the end of the message")
 
 
-def _read_root(reader: BitReader, grammars: Grammars, element: int) -> dict[str, Any]:
-    qname = grammars.qname(element)
-    return {qname[1]: _read_element(reader, StringTable(), grammars.type(element), qname)}
+def _read_root(reader: BitReader, kind: Type, name: QName) -> dict[str, Any]:
+    return {name[1]: _read_element(reader, StringTable(), kind, name)}
 
 
 def _read_element(reader: BitReader, strings: StringTable, kind: Type, name: QName) -> Any:

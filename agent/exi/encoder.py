@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from agent.exi.bits import BitWriter
 from agent.exi.errors import EncodeError
-from agent.exi.grammar import Grammars, Production, State, Type
+from agent.exi.grammar import Grammars
+from agent.exi.states import Production, State, Type
 
 HEADER: Final = 0x80
 """Distinguishing bits 10, no options, final version 1 (EXI 1.0, clause 5)."""
@@ -40,7 +41,7 @@ def encode_fragment(grammars: Grammars, name: str, value: object) -> bytes:
     writer = BitWriter()
     writer.bits(HEADER, 8)
     writer.bits(code, grammars.fragment_width)
-    _write_element(writer, grammars.type(grammars.fragments[code]), name, value)
+    _write_element(writer, grammars.fragment_type(code), name, value)
     writer.bits(grammars.fragment_end, grammars.fragment_width)
     return writer.finish()
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Final
 
 from agent.exi.datatypes import QName, Value, codec_of
+from agent.exi.fragment import relaxed_type
 from agent.exi.model import (
     Attribute,
     Choice,
@@ -27,82 +28,7 @@ from agent.exi.model import (
     TypeDefinition,
     Wildcard,
 )
-
-TEXT: Final = "value"
-"""Key under which the text of an element with attributes is shown."""
-
-
-class Type:
-    """Grammar of one type: a plain value, or states that begin with `start`."""
-
-    __slots__ = ("_make", "_start", "plain")
-
-    def __init__(self, plain: Value | None, make: Callable[[], State]) -> None:
-        self.plain = plain
-        self._make = make
-        self._start: State | None = None
-
-    @property
-    def start(self) -> State:
-        """The first state, made when it is first entered."""
-        if self._start is None:
-            self._start = self._make()
-        return self._start
-
-
-@dataclass(slots=True, eq=False)
-class Production:
-    """One event that a state permits.
-
-    Attributes:
-        name: Attribute or element name; `TEXT` for characters.
-        qname: The same with its namespace; None for characters, which belong to their element.
-        type: Grammar of an element; None for attributes and characters, which have a `value`.
-        field_width: Bits of Characters, value and End Element of an element whose value has a
-            fixed width; 0 for everything else.
-        repeated: The element may occur several times: its values are shown as a list.
-        next: The state after this event; None until `enter` was called.
-    """
-
-    name: str
-    code: int
-    qname: QName | None
-    value: Value | None
-    type: Type | None
-    repeated: bool
-    _make: Callable[[], State]
-    field_width: int = 0
-    next: State | None = None
-
-    def __post_init__(self) -> None:
-        if self.type is not None and self.value is not None and self.value.width >= 0:
-            self.field_width = self.value.width + 2
-
-    def enter(self) -> State:
-        """Return the state after this event, made when it is first entered."""
-        self.next = self._make()
-        return self.next
-
-
-@dataclass(slots=True, eq=False)
-class State:
-    """What may follow at one point.
-
-    Attributes:
-        width: Bits of an event code.
-        productions: By event code; None where a code is reserved (wildcard).
-        end: Event code of End Element; -1 where the element is not complete.
-    """
-
-    width: int
-    productions: tuple[Production | None, ...]
-    end: int
-
-    @property
-    def expected(self) -> str:
-        """Names that may follow, for error messages."""
-        names = [production.name for production in self.productions if production]
-        return ", ".join(names[:8]) or "the end"
+from agent.exi.states import TEXT, Production, State, Type
 
 
 class Grammars:
@@ -122,7 +48,7 @@ class Grammars:
         self.document_codes = _codes(schema, schema.documents)
         self.fragment_codes = _codes(schema, schema.fragments)
         self.document_width = len(self.documents).bit_length()
-        # FragmentContent also has SE(*) and End Document before the escape.
+        # FragmentContent also has SE(*) and End Document; both contents have no escape.
         self.fragment_width = (len(self.fragments) + 1).bit_length()
         self.fragment_end = len(self.fragments) + 1
 
@@ -136,6 +62,17 @@ class Grammars:
             found = Type(_plain(definition), partial(make, 0, definition.content))
             self._types[index] = found
         return found
+
+    def fragment_type(self, code: int) -> Type:
+        """Return the grammar of an element at the root of a fragment."""
+        element = self.fragments[code]
+        qname = self.qname(element)
+        types = {
+            other.type for other in self._schema.elements if (other.namespace, other.name) == qname
+        }
+        if len(types) == 1:
+            return self.type(element)
+        return relaxed_type(self._schema, [self._schema.types[index] for index in sorted(types)])
 
     def qname(self, element: int) -> QName:
         """Return an element's namespace and local name."""
@@ -220,8 +157,9 @@ class _TypeGrammar:
 
     def _attribute(self, attribute: Attribute, code: int, following: int) -> Production:
         later = self._later(following, self._definition.content)
+        qname = (attribute.namespace, attribute.name)
         value = codec_of(attribute.datatype)
-        return Production(attribute.name, code, ("", attribute.name), value, None, False, later)
+        return Production(attribute.name, code, qname, value, None, False, later)
 
     def _text(self, datatype: Datatype, code: int) -> Production:
         later = self._later(len(self._definition.attributes), None)

@@ -52,6 +52,7 @@ class Attribute(msgspec.Struct, frozen=True, array_like=True):
     """An attribute of a complex type."""
 
     name: str
+    namespace: str
     datatype: Datatype
     required: bool
 

@@ -60,6 +60,7 @@ class _Context:
     path: Path
     namespace: str
     qualified: bool
+    qualified_attributes: bool
 
     def qname(self, node: etree._Element, text: str) -> QName:
         prefix, colon, local = text.rpartition(":")
@@ -102,6 +103,7 @@ class _Reader:
             path,
             root.get("targetNamespace", ""),
             root.get("elementFormDefault") == "qualified",
+            root.get("attributeFormDefault") == "qualified",
         )
         for node in root:
             if node.tag in (_X + "import", _X + "include"):
@@ -248,11 +250,12 @@ class _Reader:
             found.append(
                 Attribute(
                     child.get("name", ""),
+                    context.namespace if context.qualified_attributes else "",
                     self._datatype(context.qname(child, kind)) if kind else Datatype(Kind.STRING),
                     child.get("use") == "required",
                 )
             )
-        return tuple(sorted(found, key=lambda attribute: attribute.name))
+        return tuple(sorted(found, key=lambda found: (found.name, found.namespace)))
 
     # -- particles
 
