@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from agent.config.firewall import Firewall
 from agent.config.profile import PowerProfile
 from agent.config.sections import Section
 from agent.config.stations import Stations
@@ -176,6 +177,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     control: Control = Control()
     stations: Stations = Stations()
     ied: Ied = Ied()
+    firewall: Firewall = Firewall()
     power: PowerProfile = PowerProfile()
 
     @property

@@ -1,0 +1,54 @@
+"""`[firewall]`: who may reach the gateway over IP. An empty list admits nobody."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Final
+
+from agent.config.sections import Section
+
+_INTERFACE: Final = re.compile(r"[A-Za-z0-9._@-]{1,15}")
+
+
+class Firewall(Section, frozen=True, kw_only=True):
+    """Networks and addresses (IPv4 or IPv6, with or without a prefix length) of each peer."""
+
+    scada: tuple[str, ...] = ()
+    """IEC 61850 clients: SCADA, HMIs, engineering tools."""
+    stations: tuple[str, ...] = ()
+    """Networks of the charging stations."""
+    balancing_authority: tuple[str, ...] = ()
+    """CSMS, balancing authority and market: the only addresses that the utility process meets."""
+    field: tuple[str, ...] = ()
+    """Inverters and meters that are asked over Modbus TCP."""
+    hmi: tuple[str, ...] = ()
+    """Who may open the local page from another machine."""
+    admin: tuple[str, ...] = ()
+    """Who may log in (SSH, port 22). Ports 22 and 80 are closed to everyone else."""
+    ev_interfaces: tuple[str, ...] = ()
+    """Interfaces to vehicles (ISO 15118 over IPv6 link-local addresses)."""
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """Every entry must be an address, a network or an interface's name."""
+        found: list[tuple[str, str, str]] = []
+        for key in ("scada", "stations", "balancing_authority", "field", "hmi", "admin"):
+            found += [
+                (key, f"{entry!r} is not an address or a network", hint)
+                for entry in getattr(self, key)
+                if (hint := _problem(entry)) is not None
+            ]
+        found += [
+            ("ev_interfaces", f"{name!r} is not an interface's name", "")
+            for name in self.ev_interfaces
+            if not _INTERFACE.fullmatch(name)
+        ]
+        return found
+
+
+def _problem(entry: str) -> str | None:
+    try:
+        ipaddress.ip_network(entry)
+    except ValueError as error:
+        return "host bits are set" if "host bits" in str(error) else "for example 192.0.2.0/24"
+    return None
