@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from agent.errors import AlarmCode
-from agent.messages import EvseView, LatencyView, Snapshot, WorkerState
+from agent.messages import EvseStatus, EvseView, LatencyView, Snapshot, WorkerState
 
 
 def status_json(snapshot: Snapshot) -> dict[str, Any]:
@@ -71,9 +71,15 @@ def _frequency(snapshot: Snapshot) -> RenderableType:
         f"headroom {kilowatts(loop.up_w)} / {kilowatts(-loop.down_w)}"
     )
     table.add_row(
-        f"mode {loop.mode}   {loop.reason}   software latency {_latency(snapshot.software_latency)}"
+        f"mode {loop.mode}   {loop.reason}   software latency "
+        f"{_latency(snapshot.software_latency)}   clock {_clock(snapshot)}"
     )
     return Panel(table, title="v2g-gateway", title_align="left")
+
+
+def _clock(snapshot: Snapshot) -> str:
+    state = "synchronised" if snapshot.clock_synchronised else "not synchronised"
+    return f"{state} ({snapshot.clock_source})"
 
 
 def _latency(view: LatencyView) -> str:
@@ -82,17 +88,11 @@ def _latency(view: LatencyView) -> str:
 
 def _evses(views: tuple[EvseView, ...], room: int) -> RenderableType:
     table = Table(expand=True, box=None, header_style="dim")
-    for name in ("EVSE", "protocol", "state", "ordered", "delivered", "SoC", "headroom", "why"):
+    for name in ("EVSE", "protocol", "state", "ordered", "delivered", "SoC", "up", "down", "why"):
         table.add_column(name, justify="left" if name in ("EVSE", "protocol", "why") else "right")
     for view in sorted(views, key=lambda v: v.evse_id)[:room]:
         status = view.status
-        state = (
-            "fault"
-            if status.fault
-            else "lost"
-            if not status.online
-            else ("plugged" if status.plugged else "free")
-        )
+        state = _state(status)
         table.add_row(
             view.evse_id,
             status.protocol,
@@ -100,13 +100,22 @@ def _evses(views: tuple[EvseView, ...], room: int) -> RenderableType:
             kilowatts(view.ordered_w),
             kilowatts(status.p_w),
             "–" if status.soc_pct is None else f"{status.soc_pct:.0f} %",
-            f"{view.up_w / 1000:.1f} / {view.down_w / 1000:.1f} kW",
+            f"{view.up_w / 1000:.1f}",
+            f"{view.down_w / 1000:.1f}",
             view.reason,
             style="" if state == "plugged" else "dim",
         )
     if len(views) > room:
-        table.add_row(f"… and {len(views) - room} more", *[""] * 7, style="dim")
+        table.add_row(f"… and {len(views) - room} more", *[""] * 8, style="dim")
     return table
+
+
+def _state(status: EvseStatus) -> str:
+    if status.fault:
+        return "fault"
+    if not status.online:
+        return "lost"
+    return "plugged" if status.plugged else "free"
 
 
 def _workers(snapshot: Snapshot) -> RenderableType:

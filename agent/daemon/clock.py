@@ -1,30 +1,32 @@
-"""Is the system clock disciplined? The kernel knows (adjtimex(2), RFC 5905 section 11.3)."""
+"""What the control knows of its wall clock, asked at most once a second."""
 
 from __future__ import annotations
 
-import ctypes
 import time
 from typing import Final
 
-_TIME_ERROR: Final = 5
-_TIMEX_SIZE: Final = 256
+from agent.clock import ClockState, StepDetector, read_clock
+
 CHECK_PERIOD_S: Final = 1.0
 
 
 class ClockWatch:
-    """Reads the kernel's clock state at most once a second."""
+    """The clock's state, and its steps. A step changes no timer: those run on CLOCK_MONOTONIC."""
 
     def __init__(self) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._checked_s = -CHECK_PERIOD_S
-        self._synchronised = False
+        self._steps = StepDetector()
+        self._checked_s = time.monotonic()
+        self.state: ClockState = read_clock()
 
     @property
     def synchronised(self) -> bool:
-        """NTP or PTP disciplines the clock now."""
+        """NTP or PTP disciplines the clock."""
         now_s = time.monotonic()
         if now_s - self._checked_s >= CHECK_PERIOD_S:
             self._checked_s = now_s
-            state = self._libc.adjtimex(ctypes.create_string_buffer(_TIMEX_SIZE))
-            self._synchronised = 0 <= state != _TIME_ERROR
-        return self._synchronised
+            self.state = read_clock()
+        return self.state.synchronised
+
+    def step_s(self, utc_s: float, mono_s: float) -> float:
+        """Return by how much the wall clock was stepped since the last call; 0 for none."""
+        return self._steps.observe(utc_s, mono_s)

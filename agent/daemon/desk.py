@@ -60,6 +60,10 @@ class AuditDesk:
         state = "raised" if alarm.active else "cleared"
         self._note(Kind.ALARM, alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice)
 
+    def clock_step(self, step_s: float) -> None:
+        """Write that the wall clock jumped, so that logs can be correlated across it."""
+        self._note(Kind.SERVICE, "clock", f"wall clock stepped by {step_s:+.3f} s", "")
+
     def release(self) -> None:
         """Tell the senders those outcomes whose record is on disk, in order."""
         while self._waiting and self._waiting[0][0].done:

@@ -145,6 +145,7 @@ class ControlLoop:
             inbox=self._inbox,
             peers=self._hub.peers,
             latency=self._latency.view() if self._views.complete_due(now) else None,
+            clock=self._clock.state,
             missed_ticks=self._missed_ticks,
         )
         for peer in self._hub.peers:
@@ -157,6 +158,8 @@ class ControlLoop:
 
     def _look_after(self, now: Now) -> None:
         self._memory.save(self._state)
+        if step_s := self._clock.step_s(now.utc_s, now.mono_s):
+            self._desk.clock_step(step_s)
         for worker in self._supervisor.health():
             down = worker.state is WorkerState.BACKOFF
             changed = self._alarms.set(

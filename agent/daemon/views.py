@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from agent.clock import ClockState
 from agent.control import Now, Outputs
 from agent.daemon.inbox import Inbox
 from agent.link import Peer
@@ -50,6 +51,7 @@ class SnapshotMaker:
         inbox: Inbox,
         peers: Sequence[Peer],
         latency: LatencyView | None,
+        clock: ClockState,
         missed_ticks: int,
     ) -> Snapshot:
         """Return the snapshot of this tick."""
@@ -73,6 +75,8 @@ class SnapshotMaker:
             software_latency=self._latency,
             settings=outputs.settings,
             clock_synchronised=now.clock_synchronised,
+            clock_source=clock.source,
+            clock_reason=clock.reason,
         )
 
     def complete(self, snapshot: Snapshot) -> Snapshot:

@@ -1,0 +1,1 @@
+"""The commands; thin: arguments in, text or JSON out."""
