@@ -19,9 +19,10 @@ import numpy as np
 from agent.estimation.arrays import ComplexArray, FloatArray
 
 HIGHEST_HARMONIC: Final = 50
-NEGATIVE_SEQUENCE_POWER: Final = 1.0
-HARMONIC_POWER: Final = 1e-2
-OUT_OF_BAND_POWER: Final = 1e-2
+HARMONIC_POWER: Final = 1.0
+"""Of each harmonic, the negative sequence and DC alike."""
+
+OUT_OF_BAND_POWER: Final = 0.1
 
 BIN_HZ: Final = 0.1
 """Spacing of the bank's centre frequencies."""
@@ -42,7 +43,7 @@ class Interference:
         self._lags_s = lags_s
         self._orders = np.arange(2, HIGHEST_HARMONIC + 1)[:, np.newaxis]
         self._harmonics = HARMONIC_POWER * band(HARMONIC_SPREAD_HZ * self._orders, lags_s)
-        self._negative_sequence = NEGATIVE_SEQUENCE_POWER * band(HARMONIC_SPREAD_HZ, lags_s)
+        self._negative_sequence = HARMONIC_POWER * band(HARMONIC_SPREAD_HZ, lags_s)
         self._direct = HARMONIC_POWER * band(LEAST_SPREAD_HZ, lags_s)
         self._out_of_band = (
             out_of_band_envelope(lags_s, nominal_hz) if out_of_band else np.zeros_like(lags_s)
@@ -71,12 +72,13 @@ def band(half_width_hz: float | FloatArray, lags_s: FloatArray) -> FloatArray:
 
 
 def out_of_band_envelope(lags_s: FloatArray, nominal_hz: float) -> FloatArray:
-    """Interharmonics 22 to 62 Hz from the fundamental, on both sides (26.4 to 74.4 at 60 Hz).
+    """Interharmonics 22 to 55 Hz from the fundamental, on both sides (26.4 to 66 at 60 Hz).
 
-    IEC/IEEE 60255-118-1:2018, 6.4 (out-of-band interference) puts them at least Fs/2 from the
-    nominal frequency while the fundamental is up to Fs/20 off: 0.45 Fs apart, for Fs = f0.
+    IEC/IEEE 60255-118-1:2018 (out-of-band interference) puts them between 10 Hz and 2 f0 and at
+    least Fs/2 from nominal, while the fundamental is up to Fs/20 off: for Fs = f0 they are 0.45
+    to 1.05 f0 from it.
     """
-    near_hz, far_hz = 0.44 * nominal_hz, 1.24 * nominal_hz
+    near_hz, far_hz = 0.44 * nominal_hz, 1.1 * nominal_hz
     middle_hz, half_width_hz = (near_hz + far_hz) / 2, (far_hz - near_hz) / 2
     both_sides: FloatArray = 2 * np.cos(2 * np.pi * middle_hz * lags_s)
     return OUT_OF_BAND_POWER * both_sides * band(half_width_hz, lags_s)

@@ -30,8 +30,8 @@ class FilterPreset:
 
 
 PRESETS: Final[dict[FilterName, FilterPreset]] = {
-    "default": FilterPreset(cycles=5.5, delay_cycles=2.75, noise=1e-5),
-    "low-latency": FilterPreset(cycles=6.5, delay_cycles=1.95, noise=3e-6),
+    "default": FilterPreset(cycles=5.5, delay_cycles=2.75, noise=1e-2),
+    "low-latency": FilterPreset(cycles=6.5, delay_cycles=1.97, noise=2e-4),
 }
 """At 50 Hz F5.5 reports 55 ms after the instant; A6.5 looks off its centre: 39 ms."""
 
@@ -122,10 +122,11 @@ class Settings:
         """Pushed samples from the estimation instant to the newest one that it needs.
 
         A report for UTC instant t is complete when the sample ``delay_samples`` after the one
-        taken at t has been pushed.
+        taken at t has been pushed. Where samples are averaged in groups, groups that start on a
+        UTC second end on that sample: begin pushing at an smpCnt divisible by ``decimation``.
         """
-        cycle = self.samples_per_second / self.nominal_hz
-        return round(self.preset.delay_cycles * cycle)
+        groups = self.preset.delay_cycles * self.samples_per_cycle
+        return round(groups) * self.decimation + (self.decimation - 1)
 
     def newest_sample(self, report: int) -> int:
         """The newest sample that a report needs.
