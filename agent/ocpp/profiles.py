@@ -1,8 +1,8 @@
-"""Charging profiles: one power order as each version can say it, and read back.
+"""One power order as each version can say it.
 
 2.1 says it exactly: a dynamic profile in operation mode CentralSetpoint with a signed setpoint
-(negative discharges; block Q, use case Q03) whose `duration` ends it when nothing follows.
-2.0.1 and 1.6 know only an upper limit of charging, which can never mean discharge.
+(block Q) whose `duration` ends it when nothing follows. 2.0.1 and 1.6, and a 2.1 station whose
+vehicle only charges, know an upper limit of charging, which can never mean discharge.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Final
 from agent.errors import RefusedError
 from agent.ocpp.frames import Payload
 from agent.ocpp.timestamps import format_utc
+from agent.ocpp.v2x import OperationMode, V2xPeriod, mode_request
 from agent.ocpp.version import Version
 
 PROFILE_ID: Final = 61_850
@@ -29,7 +30,8 @@ class Order:
         p_w: Positive exports.
         duration_s: Seconds after which the station must forget the order.
         transaction_id: The transaction it belongs to (a number in 1.6).
-        q_var: Reactive power, positive injects (capacitive); only 2.1 can say it.
+        v2x: The vehicle takes setpoints; else the order is a charging limit.
+        q_var: Reactive power, positive injects (capacitive); only a V2X order can say it.
         unit: `W` or `A`; amperes for stations that know nothing else.
         volts, phases: To turn watts into amperes.
         stack_level: Of the profile.
@@ -39,70 +41,68 @@ class Order:
     p_w: float
     duration_s: int
     transaction_id: str
+    v2x: bool = False
     q_var: float = 0.0
     unit: str = "W"
     volts: float = 230.0
     phases: int = 3
     stack_level: int = STACK_LEVEL
 
+    @property
+    def profile_id(self) -> int:
+        """Id of the charging profile that carries it."""
+        return PROFILE_ID + self.evse
+
 
 def order_request(version: Version, order: Order, now_utc_s: float) -> Payload:
     """Return the SetChargingProfile payload that carries `order`.
 
     Raises:
-        RefusedError: The power is not finite, or means discharge where the version cannot say it.
+        RefusedError: The power is not finite, or means discharge where that cannot be said.
     """
     if not (math.isfinite(order.p_w) and math.isfinite(order.q_var)):
         raise RefusedError("a setpoint that is not a finite number")
-    if version is Version.V21:
-        return _v2x_setpoint(order)
+    if order.v2x and version is Version.V21:
+        period = V2xPeriod(
+            OperationMode.CENTRAL_SETPOINT,
+            setpoint_w=order.p_w,
+            reactive_var=order.q_var or None,
+        )
+        return mode_request(
+            order.evse,
+            order.profile_id,
+            order.stack_level,
+            order.transaction_id,
+            period,
+            order.duration_s,
+        )
     if order.p_w > 0.0:
-        raise RefusedError(f"{version.label} cannot order discharge")
-    return _limit_16(order, now_utc_s) if version is Version.V16 else _limit_201(order, now_utc_s)
+        raise RefusedError(f"{version.label} cannot order this vehicle to discharge")
+    return _limit_16(order, now_utc_s) if version is Version.V16 else _limit_2x(order, now_utc_s)
 
 
-def _v2x_setpoint(order: Order) -> Payload:
-    period: Payload = {
-        "startPeriod": 0,
-        "operationMode": "CentralSetpoint",
-        "setpoint": _rounded(-order.p_w, 1),
-    }
-    if order.q_var:
-        period["setpointReactive"] = _rounded(-order.q_var, 1)
-    schedule = {
-        "id": 1,
-        "chargingRateUnit": "W",
-        "duration": order.duration_s,
-        "chargingSchedulePeriod": [period],
-    }
-    return {"evseId": order.evse, "chargingProfile": _profile_2x(order, "Dynamic", schedule)}
-
-
-def _limit_201(order: Order, now_utc_s: float) -> Payload:
+def _limit_2x(order: Order, now_utc_s: float) -> Payload:
     schedule = {
         "id": 1,
         "startSchedule": format_utc(now_utc_s),
         "chargingRateUnit": order.unit,
         "duration": order.duration_s,
-        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": _limit(order)}],
+        "chargingSchedulePeriod": [_limit_period(order)],
     }
-    return {"evseId": order.evse, "chargingProfile": _profile_2x(order, "Absolute", schedule)}
-
-
-def _profile_2x(order: Order, kind: str, schedule: Payload) -> Payload:
-    return {
-        "id": PROFILE_ID + order.evse,
+    profile = {
+        "id": order.profile_id,
         "stackLevel": order.stack_level,
         "chargingProfilePurpose": "TxProfile",
-        "chargingProfileKind": kind,
+        "chargingProfileKind": "Absolute",
         "transactionId": order.transaction_id,
         "chargingSchedule": [schedule],
     }
+    return {"evseId": order.evse, "chargingProfile": profile}
 
 
 def _limit_16(order: Order, now_utc_s: float) -> Payload:
     profile: dict[str, Any] = {
-        "chargingProfileId": PROFILE_ID + order.evse,
+        "chargingProfileId": order.profile_id,
         "transactionId": int(order.transaction_id),
         "stackLevel": order.stack_level,
         "chargingProfilePurpose": "TxProfile",
@@ -111,17 +111,18 @@ def _limit_16(order: Order, now_utc_s: float) -> Payload:
             "startSchedule": format_utc(now_utc_s),
             "duration": order.duration_s,
             "chargingRateUnit": order.unit,
-            "chargingSchedulePeriod": [{"startPeriod": 0, "limit": _limit(order)}],
+            "chargingSchedulePeriod": [_limit_period(order)],
         },
     }
     return {"connectorId": order.evse, "csChargingProfiles": profile}
 
 
-def _limit(order: Order) -> float:
-    """Charging limit in the order's unit, one decimal (1.6: `multipleOf` 0.1)."""
-    watts = -order.p_w
-    return _rounded(watts / (order.volts * order.phases) if order.unit == "A" else watts, 1)
-
-
-def _rounded(value: float, digits: int) -> float:
-    return round(value, digits) + 0.0  # never "-0.0" on the wire
+def _limit_period(order: Order) -> Payload:
+    """One period; the limit has one decimal at most (1.6: `multipleOf` 0.1)."""
+    limit = -order.p_w
+    if order.unit == "A":
+        limit /= order.volts * order.phases
+    period: Payload = {"startPeriod": 0, "limit": round(limit, 1) + 0.0}
+    if order.unit == "A" and order.phases != 3:
+        period["numberPhases"] = order.phases
+    return period
