@@ -1,0 +1,181 @@
+"""One name for every place that frames come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from agent.processbus.capture import bpf
+from agent.processbus.capture.ring import Ring, RingSettings
+from agent.processbus.capture.virtual import PREFIX, VirtualReceiver, empty_frames
+from agent.processbus.frames import ETHERTYPE_GOOSE, ETHERTYPE_SV, Frames, ether_types
+
+_SMALL: Final = RingSettings(slot=256, slots=1 << 16)
+_LARGE: Final = RingSettings(slot=2048, slots=1 << 13)
+_GOOSE: Final = RingSettings(slot=2048, slots=1 << 10)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureOptions:
+    """What to ask of the interface.
+
+    Attributes:
+        promiscuous: Take every multicast; else only `groups`.
+        groups: Multicast addresses to join.
+        fanout: (group number, sockets) to share SV among processes, or None.
+        hardware_time: Use the NIC's time stamps.
+        goose: Also capture GOOSE.
+    """
+
+    promiscuous: bool = True
+    groups: tuple[bytes, ...] = ()
+    fanout: tuple[int, int] | None = None
+    hardware_time: bool = False
+    goose: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What waited: sampled values by ring, and GOOSE."""
+
+    sv: tuple[Frames, ...]
+    goose: Frames
+
+    def __len__(self) -> int:
+        return sum(len(frames) for frames in self.sv) + len(self.goose)
+
+
+class Source(Protocol):
+    """A running capture."""
+
+    def take(self) -> Taken:
+        """Return what waits, valid until the next call."""
+
+    def urgent(self) -> list[int]:
+        """Descriptors that become readable when something came that should not wait."""
+
+    @property
+    def received(self) -> int:
+        """Frames taken so far."""
+
+    @property
+    def dropped(self) -> int:
+        """Frames that the kernel had no room for."""
+
+    def close(self) -> None:
+        """End the capture."""
+
+
+class InterfaceSource:
+    """Rings of one interface: short SV frames, long SV frames, GOOSE.
+
+    Raises:
+        UnavailableError: No such interface, or no permission.
+    """
+
+    def __init__(self, interface: str, options: CaptureOptions) -> None:
+        short = _with(_SMALL, options)
+        border = short.longest_frame
+        self._rings = [
+            Ring(interface, bpf.accept(ETHERTYPE_SV, longest=border), short),
+            Ring(interface, bpf.accept(ETHERTYPE_SV, longer_than=border), _with(_LARGE, options)),
+        ]
+        self._goose = None
+        if options.goose:
+            settings = _with(_GOOSE, options, share=False)
+            self._goose = Ring(interface, bpf.accept(ETHERTYPE_GOOSE), settings)
+
+    def take(self) -> Taken:
+        """Return what waits in all rings."""
+        taken = tuple(ring.take() for ring in self._rings)
+        return Taken(
+            tuple(frames for frames in taken if len(frames)),
+            self._goose.take() if self._goose else empty_frames(),
+        )
+
+    def urgent(self) -> list[int]:
+        """GOOSE is to be read at once."""
+        return [self._goose.fileno()] if self._goose else []
+
+    @property
+    def received(self) -> int:
+        """Frames taken so far."""
+        return sum(ring.received for ring in self._all())
+
+    @property
+    def dropped(self) -> int:
+        """Frames that found no free slot."""
+        return sum(ring.dropped for ring in self._all())
+
+    def close(self) -> None:
+        """Close the rings."""
+        for ring in self._all():
+            ring.close()
+
+    def _all(self) -> list[Ring]:
+        return self._rings + ([self._goose] if self._goose else [])
+
+
+def _with(settings: RingSettings, options: CaptureOptions, share: bool = True) -> RingSettings:
+    return RingSettings(
+        slot=settings.slot,
+        slots=settings.slots,
+        promiscuous=options.promiscuous,
+        groups=options.groups,
+        fanout=options.fanout if share else None,
+        hardware_time=options.hardware_time,
+    )
+
+
+class VirtualSource:
+    """A virtual bus."""
+
+    def __init__(self, path: Path) -> None:
+        self._receiver = VirtualReceiver(path)
+
+    def take(self) -> Taken:
+        """Return what waits."""
+        return split(self._receiver.take())
+
+    def urgent(self) -> list[int]:
+        """A sender that connects."""
+        return [self._receiver.fileno()]
+
+    @property
+    def received(self) -> int:
+        """Frames taken so far."""
+        return self._receiver.received
+
+    @property
+    def dropped(self) -> int:
+        """A virtual bus does not know what its senders could not send."""
+        return 0
+
+    def close(self) -> None:
+        """Leave the bus."""
+        self._receiver.close()
+
+
+def split(frames: Frames) -> Taken:
+    """Return the SV and GOOSE frames of a mixture."""
+    if not len(frames):
+        return Taken((), frames)
+    kinds, _ = ether_types(frames)
+    goose = np.flatnonzero(kinds == ETHERTYPE_GOOSE)
+    if not len(goose) and (kinds == ETHERTYPE_SV).all():
+        return Taken((frames,), frames.select(goose))
+    return Taken((frames.select(kinds == ETHERTYPE_SV),), frames.select(goose))
+
+
+def open_source(name: str, options: CaptureOptions | None = None) -> Source:
+    """Open an interface or, for `virtual:PATH`, a virtual bus.
+
+    Raises:
+        UnavailableError: It cannot be captured from, with the interfaces that exist.
+    """
+    if name.startswith(PREFIX):
+        return VirtualSource(Path(name.removeprefix(PREFIX)))
+    return InterfaceSource(name, options or CaptureOptions())

@@ -1,0 +1,232 @@
+"""Streams that are sampled together share one grid of samples and one estimator.
+
+Samples are written where their index says, so duplicates, reordering and gaps need no loop. When
+every stream has the newest sample that a report needs, or a short patience is over, the stretch
+goes to the estimator with NaN where nothing came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.estimation import Estimates, Estimator, Settings
+from agent.processbus.sv.channels import QUESTIONABLE, TEST
+from agent.processbus.tracks import Track
+
+PATIENCE_S: Final = 0.003
+"""Wait this long for the other streams after the first has what a report needs."""
+SILENCE_S: Final = 0.015
+"""Report without any sample when none has come this long after it was taken."""
+CAPACITY_S: Final = 1.0
+DEAD_S: Final = 1.0
+"""A stream that has been silent this long leaves its group."""
+_SYNCH_SHIFT: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class GroupReport:
+    """One report of all streams of a group.
+
+    Attributes:
+        instant_s: Bus time of the estimation instant on the streams' grid (offset not added).
+        estimates: Arrays over the rows.
+        arrival_s: Bus time at which each row's newest sample came.
+        smp_synch: Of each row's newest sample.
+        questionable: Rows with a questionable or test sample in the stretch since the last report.
+        live: Rows that still have a stream.
+    """
+
+    instant_s: float
+    estimates: Estimates
+    arrival_s: NDArray[np.float64]
+    smp_synch: NDArray[np.int64]
+    questionable: NDArray[np.bool_]
+    live: NDArray[np.bool_]
+
+
+class Group:
+    """Streams of one rate on one grid.
+
+    Args:
+        settings: For the estimator.
+        tracks: Its streams; row n is the n-th.
+        start: Index of the first sample on the grid.
+        now_s: Bus time.
+        number: Its number in the pipeline.
+    """
+
+    def __init__(
+        self, settings: Settings, tracks: list[Track], start: int, now_s: float, number: int = 0
+    ) -> None:
+        self.tracks = tracks
+        self.number = number
+        self.rate_hz = settings.samples_per_second
+        self._settings = settings
+        self._with_current = all(track.channels.with_current for track in tracks)
+        channels = 6 if self._with_current else 3
+        self._estimator = Estimator(settings, len(tracks), self._with_current)
+        self._capacity = int(CAPACITY_S * self.rate_hz)
+        rows = len(tracks)
+        self._values = np.zeros((self._capacity, rows, channels), dtype=np.float32)
+        self._arrival = np.zeros((self._capacity, rows))
+        self._marks = np.zeros((self._capacity, rows), dtype=np.uint8)
+        self._pushed = start
+        self._head = np.full(rows, start - 1, dtype=np.int64)
+        self._last_arrival = np.full(rows, now_s)
+        self._last_needed = np.zeros(rows)
+        self._accepted = np.zeros(rows, dtype=np.int64)
+        self._used = np.zeros(rows, dtype=np.int64)
+        self._synch = np.full(rows, 2, dtype=np.int64)
+        self._live = np.ones(rows, dtype=bool)
+        self._questionable = np.zeros(rows, dtype=bool)
+        self._report = self._first_report(start)
+        self._first_s = 0.0
+
+    def _first_report(self, start: int) -> int:
+        """Number since 1970 of the first report that needs no sample before `start`."""
+        report = start // self.rate_hz * self._settings.reports_per_second
+        while self._newest_of(report) < start:
+            report += 1
+        return report
+
+    def _newest_of(self, report: int) -> int:
+        second, within = divmod(report, self._settings.reports_per_second)
+        return second * self.rate_hz + self._settings.newest_sample(within)
+
+    @property
+    def empty(self) -> bool:
+        """Whether all its streams have left."""
+        return not self._live.any()
+
+    @property
+    def due_index(self) -> int:
+        """Index of the newest sample that the next report needs."""
+        return self._newest_of(self._report)
+
+    @property
+    def due_s(self) -> float:
+        """When that sample is taken, on the grid."""
+        return self.due_index / self.rate_hz
+
+    def write(
+        self,
+        row: NDArray[np.int64],
+        index: NDArray[np.int64],
+        arrival_s: NDArray[np.float64],
+        values: NDArray[np.float32],
+        marks: NDArray[np.uint8],
+        smp_synch: NDArray[np.uint8],
+    ) -> None:
+        """Put samples in their places; what is too late or too far ahead is counted and left out.
+
+        Args:
+            row: Row of each sample. `index`: its place on the grid.
+            arrival_s: Bus time of its frame.
+            values: (n, channels). `marks`: `QUESTIONABLE` and `TEST` bits.
+            smp_synch: Of each sample.
+        """
+        fits = (index >= self._pushed) & (index < self._pushed + self._capacity)
+        if not fits.all():
+            self._count_late(row[~fits])
+            row, index, arrival_s = row[fits], index[fits], arrival_s[fits]
+            values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
+        if not len(row):
+            return
+        place = index % self._capacity
+        self._values[place, row] = values[:, : self._values.shape[2]]
+        self._arrival[place, row] = arrival_s
+        self._marks[place, row] = marks | (np.minimum(smp_synch, 3) << _SYNCH_SHIFT)
+        np.maximum.at(self._head, row, index)
+        self._last_arrival[row] = arrival_s
+        self._synch[row] = smp_synch
+        self._accepted += np.bincount(row, minlength=len(self.tracks))
+
+    def _count_late(self, row: NDArray[np.int64]) -> None:
+        for number, count in zip(*np.unique(row, return_counts=True), strict=True):
+            self.tracks[int(number)].counters.late += int(count)
+
+    def ready(self, now_s: float) -> bool:
+        """Whether the next report can be made, or must be made without waiting longer.
+
+        Args:
+            now_s: Bus time, on the grid.
+        """
+        need = self.due_index
+        there = self._head[self._live] >= need
+        if there.all():
+            return True
+        if not there.any():
+            self._first_s = 0.0
+            return now_s > self.due_s + SILENCE_S
+        if self._first_s == 0.0:
+            self._first_s = now_s
+        return now_s > self._first_s + PATIENCE_S
+
+    def report(self) -> GroupReport:
+        """Push up to the newest sample of the next report and make it."""
+        newest = self.due_index
+        while self._pushed <= newest:
+            self._push(min(newest + 1, self._pushed + self._capacity // 4))
+        self._report += 1
+        self._first_s = 0.0
+        questionable, self._questionable = self._questionable, np.zeros_like(self._questionable)
+        return GroupReport(
+            instant_s=(newest - self._settings.delay_samples) / self.rate_hz,
+            estimates=self._estimator.report(),
+            arrival_s=np.where(self._last_needed > 0, self._last_needed, self._last_arrival),
+            smp_synch=self._synch.copy(),
+            questionable=questionable,
+            live=self._live.copy(),
+        )
+
+    def _push(self, end: int) -> None:
+        place = np.arange(self._pushed, end) % self._capacity
+        arrival = self._arrival[place]
+        came = arrival > 0
+        values = self._values[place]
+        marks = np.where(came, self._marks[place], 0)
+        usable = came & ((marks & TEST) == 0)
+        values[~usable] = np.nan
+        values[:, ~self._live] = 0.0
+        synch = np.where(came, marks >> _SYNCH_SHIFT, 3)
+        self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(synch, came))
+        self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
+        self._count(came, arrival)
+        self._last_needed = arrival[-1]
+        self._arrival[place] = 0.0
+        self._pushed = end
+
+    def _worst_synch(
+        self, synch: NDArray[np.uint8], came: NDArray[np.bool_]
+    ) -> NDArray[np.integer]:
+        free = (came & (synch == 0)).any(axis=0)
+        local = (came & (synch != 0) & (synch != 2)).any(axis=0)
+        return np.where(free, 0, np.where(local, 1, np.where(came.any(axis=0), 2, self._synch)))
+
+    def _count(self, came: NDArray[np.bool_], arrival: NDArray[np.float64]) -> None:
+        self._used += came.sum(axis=0)
+        lost = (~came).sum(axis=0)
+        if lost.any():
+            for number in np.flatnonzero(lost & self._live).tolist():
+                self.tracks[number].counters.lost += int(lost[number])
+        backwards = (np.diff(arrival, axis=0) < 0) & came[1:] & came[:-1]
+        if backwards.any():
+            for number, count in enumerate(backwards.sum(axis=0).tolist()):
+                self.tracks[number].counters.reordered += count
+
+    def settle_counters(self) -> None:
+        """Bring `samples` and `duplicates` of every track up to date."""
+        waiting = (self._arrival > 0).sum(axis=0)
+        for row, track in enumerate(self.tracks):
+            track.counters.samples = int(self._accepted[row])
+            track.counters.duplicates = int(self._accepted[row] - self._used[row] - waiting[row])
+
+    def leave(self, now_s: float) -> list[Track]:
+        """Let go of streams that have been silent; return them."""
+        silent = self._live & (now_s - self._last_arrival > DEAD_S)
+        self._live &= ~silent
+        return [self.tracks[row] for row in np.flatnonzero(silent).tolist()]

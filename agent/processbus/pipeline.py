@@ -1,0 +1,208 @@
+"""Frames in, measurements out: decoder, tracks and groups in one chain without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.estimation import Settings
+from agent.messages import Measurement
+from agent.processbus.frames import Frames
+from agent.processbus.groups import Group
+from agent.processbus.reports import measurements
+from agent.processbus.sv.channels import ChannelMap
+from agent.processbus.sv.decoder import SampleBlock, SvDecoder
+from agent.processbus.timeline import Timeline
+from agent.processbus.tracks import IGNORED, Track, TrackRules, TrackTable, sample_index
+
+GATHER_S: Final = 0.03
+"""New streams are collected this long, so that those of a substation share one estimator."""
+LARGEST_OFF_GRID_S: Final = 0.2
+"""A sample whose counter and arrival disagree by more belongs to no known grid."""
+MOST_GROUPS: Final = 64
+_OFFSET_GAIN: Final = 0.02
+
+SettingsFor = Callable[[int], Settings | None]
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A stream whose rate is known and that waits for a group."""
+
+    track: Track
+    since_s: float
+    oldest: int
+    newest: int
+
+
+@dataclass(slots=True)
+class PipelineCounters:
+    """What happened to samples before they had a place."""
+
+    off_grid: int = 0
+    before_group: int = 0
+    groups: int = 0
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """The chain for all streams of one bus.
+
+    Attributes:
+        rules: Which streams are followed.
+        settings_for: Estimator settings of a sampling rate; None while its filters are not ready.
+        timeline: Translates time stamps.
+        clock: Monotonic seconds, for `Measurement.published_s`.
+        gather_s: See `GATHER_S`.
+    """
+
+    rules: TrackRules
+    settings_for: SettingsFor
+    timeline: Timeline
+    clock: Callable[[], float]
+    gather_s: float = GATHER_S
+    decoder: SvDecoder = field(default_factory=SvDecoder)
+    counters: PipelineCounters = field(default_factory=PipelineCounters)
+    groups: list[Group] = field(default_factory=list)
+    table: TrackTable = field(init=False)
+    _pending: dict[int, _Pending] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.table = TrackTable(self.rules)
+
+    def prime(self, frames: Frames) -> None:
+        """Get to know the streams of a file from its beginning, which is then fed again.
+
+        Args:
+            frames: The first second or so.
+        """
+        self.feed(frames)
+        self._form_groups(float("inf"), from_oldest=True)
+
+    def feed(self, frames: Frames) -> None:
+        """Take frames; their samples wait for `reports`."""
+        for block in self.decoder.decode(frames):
+            self.table.learn(self.decoder.entries)
+            self._place(block)
+
+    def reports(self, now_s: float) -> Iterator[Measurement]:
+        """Yield the measurements that can be made at a bus time."""
+        self._form_groups(now_s)
+        for group in tuple(self.groups):
+            offset_s = group.tracks[0].offset_s
+            while group.ready(now_s - offset_s):
+                report = group.report()
+                yield from measurements(group, report, self.timeline, self.clock())
+            for track in group.leave(now_s):
+                track.group = track.row = IGNORED
+            if group.empty:
+                self._remove(group)
+
+    def due_s(self, now_s: float) -> float:
+        """Bus time at which the next report can be complete at the earliest."""
+        return min(
+            (group.due_s + group.tracks[0].offset_s for group in self.groups), default=now_s + 0.1
+        )
+
+    def _place(self, block: SampleBlock) -> None:
+        track = self.table.of_entry[block.entry]
+        bus_s = self.timeline.bus_s(block.time_ns)
+        present = np.flatnonzero(np.bincount(track + 1))[...] - 1
+        by_channels: dict[tuple[ChannelMap, int], list[Track]] = {}
+        for number in present.tolist():
+            if number == IGNORED:
+                continue
+            known = self.table.tracks[number]
+            if known.group == IGNORED:
+                self._discover(known, block, track == number, bus_s)
+            else:
+                by_channels.setdefault((known.channels, known.group), []).append(known)
+        for (channels, _), members in by_channels.items():
+            self._write(block, track, bus_s, channels, members)
+
+    def _discover(
+        self, track: Track, block: SampleBlock, mine: NDArray[np.bool_], bus_s: NDArray[np.float64]
+    ) -> None:
+        """Find out what is needed to give a stream its place."""
+        smp_cnt, arrival_s = block.smp_cnt[mine], bus_s[mine]
+        self.counters.before_group += len(smp_cnt)
+        track.smp_synch = int(block.smp_synch[mine][-1])
+        track.arrival_s = float(arrival_s[-1])
+        if track.number not in self._pending:
+            if not self.table.discover(track, smp_cnt, arrival_s, track.smp_synch):
+                return
+            self._pending[track.number] = _Pending(track, track.arrival_s, -1, -1)
+        waiting = self._pending[track.number]
+        index = sample_index(track.rate_hz, smp_cnt, arrival_s, track.offset_s)
+        waiting.oldest = int(index.min()) if waiting.oldest < 0 else waiting.oldest
+        waiting.newest = int(index.max())
+
+    def _form_groups(self, now_s: float, from_oldest: bool = False) -> None:
+        if not self._pending:
+            return
+        newest_s = max(waiting.since_s for waiting in self._pending.values())
+        if now_s - newest_s < self.gather_s or len(self.groups) >= MOST_GROUPS:
+            return
+        kinds: dict[tuple[int, bool, int], list[_Pending]] = {}
+        for waiting in self._pending.values():
+            track = waiting.track
+            alone = IGNORED if track.synchronised else track.number
+            kind = (track.rate_hz, track.channels.with_current, alone)
+            kinds.setdefault(kind, []).append(waiting)
+        for (rate_hz, _, _), members in kinds.items():
+            settings = self.settings_for(rate_hz)
+            if settings is not None:
+                if from_oldest:
+                    start = min(waiting.oldest for waiting in members)
+                else:
+                    start = max(waiting.newest for waiting in members) + 1
+                self._form(settings, [waiting.track for waiting in members], start)
+
+    def _form(self, settings: Settings, members: list[Track], start: int) -> None:
+        self.counters.groups += 1
+        now_s = max(track.arrival_s for track in members)
+        group = Group(settings, members, start, now_s, self.counters.groups)
+        self.groups.append(group)
+        for row, track in enumerate(members):
+            track.group, track.row = group.number, row
+            del self._pending[track.number]
+
+    def _remove(self, group: Group) -> None:
+        group.settle_counters()
+        self.groups.remove(group)
+
+    def _write(
+        self,
+        block: SampleBlock,
+        track: NDArray[np.int64],
+        bus_s: NDArray[np.float64],
+        channels: ChannelMap,
+        members: list[Track],
+    ) -> None:
+        """Write the samples of tracks that share channel map and group."""
+        group = next(group for group in self.groups if group.number == members[0].group)
+        row_of = np.full(len(self.table.tracks) + 1, IGNORED, dtype=np.int64)
+        row_of[[member.number for member in members]] = [member.row for member in members]
+        row = row_of[track]
+        smp_cnt, synch, data = block.smp_cnt, block.smp_synch, block.data
+        if len(members) == 1 or (row < 0).any():
+            mine = row >= 0
+            if not mine.all():
+                row, smp_cnt, synch = row[mine], smp_cnt[mine], synch[mine]
+                data, bus_s = data[mine], bus_s[mine]
+        offset_s = members[0].offset_s
+        index = sample_index(group.rate_hz, smp_cnt, bus_s, offset_s)
+        off_grid_s = bus_s - offset_s - index / group.rate_hz
+        sane = np.abs(off_grid_s) < LARGEST_OFF_GRID_S
+        values, marks = channels.values(data)
+        if not sane.all():
+            self.counters.off_grid += int((~sane).sum())
+            row, index, bus_s = row[sane], index[sane], bus_s[sane]
+            values, marks, synch = values[sane], marks[sane], synch[sane]
+        group.write(row, index, bus_s, values, marks, synch)
+        if offset_s != 0.0 and len(bus_s):
+            members[0].offset_s += _OFFSET_GAIN * float(off_grid_s[-1])

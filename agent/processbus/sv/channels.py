@@ -1,0 +1,102 @@
+"""Which octets of a data set are the three voltages and currents, and what a unit is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+VOLTAGE_UNIT_V: Final = 0.01
+CURRENT_UNIT_A: Final = 0.001
+"""Scale factors of 9-2LE and IEC 61869-9."""
+PAIR: Final = 8
+"""Octets of a value with its quality."""
+QUESTIONABLE: Final = 1
+TEST: Final = 2
+_TEST_BIT: Final = 1 << 11
+_VALIDITY: Final = 3
+_VALIDITY_QUESTIONABLE: Final = 3
+
+Place = tuple[int, int]
+"""Offsets of a value and of its quality in the data; -1 where it has none."""
+
+_KNOWN: Final[dict[int, tuple[tuple[int, ...], tuple[int, ...]]]] = {
+    3: ((0, 1, 2), ()),
+    4: ((0, 1, 2), ()),
+    6: ((3, 4, 5), (0, 1, 2)),
+    8: ((4, 5, 6), (0, 1, 2)),
+    9: ((6, 7, 8), (0, 1, 2)),
+}
+"""Voltages and currents by number of pairs: 3U, 4U, 3I3U, 4I4U (9-2LE), 6I3U (IEC 61869-9)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelMap:
+    """Places of the voltages A, B, C and, where measured, the currents A, B, C.
+
+    Attributes:
+        places: Three or six places, voltages first.
+        units: What one count is worth, V or A, for each place.
+        data_length: Octets of the data set that the places belong to.
+        floating: The values are FLOAT32, not INT32.
+    """
+
+    places: tuple[Place, ...]
+    units: tuple[float, ...]
+    data_length: int
+    floating: bool = False
+
+    @property
+    def with_current(self) -> bool:
+        """Whether there are currents."""
+        return len(self.places) == 6
+
+    def values(self, data: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        """Return what the octets say.
+
+        Args:
+            data: (n, data_length).
+
+        Returns:
+            Values (n, channels) in V and A, NaN where their quality is invalid, and for each
+            sample the bits `QUESTIONABLE` and `TEST` if any of its channels has them.
+        """
+        kind = ">f4" if self.floating else ">i4"
+        raw = _columns(data, [value for value, _ in self.places], kind)
+        values = raw.astype(np.float32)
+        values *= np.array(self.units, dtype=np.float32)
+        marks = np.zeros(len(data), dtype=np.uint8)
+        rated = [column for column, (_, quality) in enumerate(self.places) if quality >= 0]
+        quality = _columns(data, [self.places[column][1] for column in rated], ">u4")
+        if quality.any():
+            words = quality.astype(np.uint32)
+            validity = words & _VALIDITY
+            questionable = validity == _VALIDITY_QUESTIONABLE
+            invalid = (validity != 0) & ~questionable
+            values[:, rated] = np.where(invalid, np.nan, values[:, rated])
+            marks |= np.where(questionable.any(axis=1), QUESTIONABLE, 0).astype(np.uint8)
+            marks |= np.where((words & _TEST_BIT).any(axis=1), TEST, 0).astype(np.uint8)
+        return values, marks
+
+
+def _columns(data: NDArray[np.uint8], offsets: list[int], kind: str) -> NDArray[np.generic]:
+    """Four octets of each row at each offset, as numbers."""
+    if data.shape[1] % 4 == 0 and all(offset % 4 == 0 for offset in offsets):
+        return np.asarray(data.view(kind)[:, [offset // 4 for offset in offsets]])
+    octets = [offset + octet for offset in offsets for octet in range(4)]
+    return np.ascontiguousarray(data[:, octets]).view(kind)
+
+
+def default_channels(data_length: int) -> ChannelMap | None:
+    """Return the usual map for a data set of pairs with this many octets; None if unusual."""
+    count, rest = divmod(data_length, PAIR)
+    if rest or count not in _KNOWN:
+        return None
+    voltages, currents = _KNOWN[count]
+    return ChannelMap(
+        places=tuple((PAIR * n, PAIR * n + 4) for n in (*voltages, *currents)),
+        units=(VOLTAGE_UNIT_V,) * 3 + (CURRENT_UNIT_A,) * len(currents),
+        data_length=data_length,
+    )

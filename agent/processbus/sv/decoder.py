@@ -1,0 +1,196 @@
+"""SV frames to samples, all that wait in one go.
+
+Frames of known streams are recognised and taken apart with array operations only. The first frame
+of a stream, and the first after a change of its layout, is parsed with care (`layout.parse`); a
+budget bounds that work, so a flood of nonsense costs a counter and no time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.errors import DecodeError
+from agent.processbus.frames import (
+    ETHERTYPE_SV,
+    MAX_FRAME,
+    MIN_FRAME,
+    Frames,
+    IntArray,
+    ether_types,
+)
+from agent.processbus.sv.layout import SvLayout, parse
+from agent.processbus.sv.table import WORD, Shape, shape_key, words_in
+
+PARSE_BUDGET: Final = 32
+"""Unknown frames parsed of one batch, first come first served."""
+MOST_ENTRIES: Final = 4096
+"""Streams and their variants kept; the next ones are counted and not decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One stream variant as the wire shows it: everything in its layout is constant."""
+
+    number: int
+    layout: SvLayout
+
+
+@dataclass(frozen=True, slots=True)
+class SampleBlock:
+    """Samples of frames of one shape, in order of arrival.
+
+    Attributes:
+        entry: Number of the `Entry` of each sample, (n,).
+        smp_cnt: Sample counter, (n,). `smp_synch`: synchronisation, (n,).
+        time_ns: Time stamp of its frame, UTC, (n,).
+        data: Octets of seqData, (n, data length).
+    """
+
+    entry: NDArray[np.int64]
+    smp_cnt: NDArray[np.int64]
+    smp_synch: NDArray[np.uint8]
+    time_ns: IntArray
+    data: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class SvCounters:
+    """What became of the frames."""
+
+    frames: int = 0
+    decoded: int = 0
+    malformed: int = 0
+    unknown: int = 0
+    """Not parsed because budget or table were used up."""
+    reasons: Counter[str] = field(default_factory=Counter)
+
+
+class SvDecoder:
+    """Keeps what it has learnt about streams; `decode` never raises for any frame."""
+
+    def __init__(self, parse_budget: int = PARSE_BUDGET) -> None:
+        self.entries: list[Entry] = []
+        self.counters = SvCounters()
+        self._budget = parse_budget
+        self._left = parse_budget
+        self._shapes: dict[int, list[Shape]] = {}
+        # Unknown factors keep a forger from building frames of equal hash.
+        self._factors = np.frombuffer(
+            np.random.default_rng().bytes((words_in(MAX_FRAME) + 1) * WORD), dtype=np.uint64
+        ) | np.uint64(1)
+
+    def decode(self, frames: Frames) -> Iterator[SampleBlock]:
+        """Yield the samples of all SV frames; others are left out."""
+        self._left = self._budget
+        sane = (frames.length >= MIN_FRAME) & (frames.length <= MAX_FRAME)
+        if not sane.all():
+            self._refuse("length", int((~sane).sum()))
+            frames = frames.select(sane)
+        if not len(frames):
+            return
+        self.counters.frames += len(frames)
+        present = np.flatnonzero(np.bincount(frames.length))
+        for length in present.tolist():
+            group = frames if len(present) == 1 else frames.select(frames.length == length)
+            yield from self._decode_length(group, length)
+
+    def _decode_length(self, frames: Frames, length: int) -> Iterator[SampleBlock]:
+        rows = frames.rows(slice(None), words_in(length) * WORD)
+        words = rows.view(np.uint64)
+        number = np.full(len(frames), -1, dtype=np.int64)
+        unknown = self._recognise(words, frames.vlan, number, self._shapes.get(length, []))
+        while len(unknown) and self._left > 0 and len(self.entries) < MOST_ENTRIES:
+            shape = self._learn(frames, words, int(unknown[0]))
+            if shape is None:
+                unknown = unknown[1:]
+                continue
+            unknown = self._recognise(words, frames.vlan, number, [shape])
+        if len(unknown):
+            self._give_up(frames, unknown)
+        for shape in self._shapes.get(length, []):
+            yield from self._extract(shape, rows, frames, number)
+
+    def _recognise(
+        self,
+        words: NDArray[np.uint64],
+        vlan: IntArray,
+        number: NDArray[np.int64],
+        shapes: list[Shape],
+    ) -> NDArray[np.intp]:
+        """Fill `number` in place; return the rows that stay unknown."""
+        unknown = np.flatnonzero(number < 0)
+        for shape in shapes:
+            if not len(unknown):
+                break
+            if len(unknown) == len(words):
+                number[:] = shape.find(words, vlan)
+            else:
+                number[unknown] = shape.find(words[unknown], vlan[unknown])
+            unknown = np.flatnonzero(number < 0)
+        return unknown
+
+    def _learn(self, frames: Frames, words: NDArray[np.uint64], row: int) -> Shape | None:
+        self._left -= 1
+        try:
+            layout = parse(frames.octets(row), int(frames.vlan[row]))
+        except DecodeError as error:
+            self._refuse(str(error), 1)
+            return None
+        length = int(frames.length[row])
+        shapes = self._shapes.setdefault(length, [])
+        key = shape_key(layout, length)
+        shape = next((known for known in shapes if known.key == key), None)
+        if shape is None:
+            shape = Shape.of(layout, length, self._factors)
+            shapes.append(shape)
+        entry = Entry(len(self.entries), layout)
+        self.entries.append(entry)
+        shape.add(words[row], int(frames.vlan[row]), entry.number)
+        return shape
+
+    def _give_up(self, frames: Frames, unknown: NDArray[np.intp]) -> None:
+        kinds, _ = ether_types(frames.select(unknown))
+        self.counters.unknown += int((kinds == ETHERTYPE_SV).sum())
+
+    def _refuse(self, reason: str, count: int) -> None:
+        self.counters.malformed += count
+        if len(self.counters.reasons) < 64 or reason in self.counters.reasons:
+            self.counters.reasons[reason] += count
+
+    def _extract(
+        self, shape: Shape, rows: NDArray[np.uint8], frames: Frames, number: NDArray[np.int64]
+    ) -> Iterator[SampleBlock]:
+        # One more than there are entries: unknown frames are -1 and find the last, never set.
+        mine = np.zeros(len(self.entries) + 1, dtype=bool)
+        mine[shape.numbers] = True
+        which = mine[number]
+        time_ns = frames.time_ns
+        if not which.all():
+            rows, time_ns, number = rows[which], time_ns[which], number[which]
+        if not len(rows):
+            return
+        self.counters.decoded += len(rows)
+        asdus, size = shape.layout.asdus, shape.layout.data_length
+        count = len(rows) * len(asdus)
+        smp_cnt = np.empty((len(rows), len(asdus)), dtype=np.int64)
+        synch = np.empty((len(rows), len(asdus)), dtype=np.uint8)
+        data = np.empty((len(rows), len(asdus), size), dtype=np.uint8)
+        for column, place in enumerate(asdus):
+            smp_cnt[:, column] = rows[:, place.smp_cnt]
+            smp_cnt[:, column] <<= 8
+            smp_cnt[:, column] |= rows[:, place.smp_cnt + 1]
+            synch[:, column] = rows[:, place.smp_synch]
+            data[:, column] = rows[:, place.samples : place.samples + size]
+        yield SampleBlock(
+            entry=np.repeat(number, len(asdus)),
+            smp_cnt=smp_cnt.reshape(count),
+            smp_synch=synch.reshape(count),
+            time_ns=np.repeat(time_ns, len(asdus)),
+            data=data.reshape(count, size),
+        )

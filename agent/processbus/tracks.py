@@ -1,0 +1,210 @@
+"""Streams as the pipeline knows them: identity, rate, clock, and what became of every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.processbus.rates import RateFinder, declared_rate_hz, rate_from_layout
+from agent.processbus.sv.channels import ChannelMap, default_channels
+from agent.processbus.sv.decoder import Entry
+from agent.processbus.sv.identity import SvExpectation, SvIdentity
+from agent.processbus.sv.layout import SvLayout
+
+MOST_TRACKS: Final = 1024
+IGNORED: Final = -1
+ALIGNED_S: Final = 0.004
+"""A counter that starts this near to the second starts on it: delay of unit and network."""
+
+
+@dataclass(slots=True)
+class TrackCounters:
+    """Exact counts of one stream's samples."""
+
+    samples: int = 0
+    lost: int = 0
+    late: int = 0
+    duplicates: int = 0
+    reordered: int = 0
+    invalid: int = 0
+    refused: int = 0
+    """Frames with a confRev or data set that the SCL does not have."""
+
+
+@dataclass(slots=True)
+class Track:
+    """One stream.
+
+    Attributes:
+        number: Its place in the table. `name`: what reports call it, the svID.
+        rate_hz: Samples per second, 0 until known.
+        offset_s: Bus time at which smpCnt is 0, from the whole second; 0 for a stream that
+            counts from the second.
+        group, row: Where its samples go; -1 while it has none.
+        smp_synch: Of the newest sample.
+        arrival_s: Bus time of the newest frame.
+    """
+
+    number: int
+    name: str
+    identity: SvIdentity
+    layout: SvLayout
+    channels: ChannelMap
+    expected: SvExpectation | None = None
+    rate_hz: int = 0
+    offset_s: float = 0.0
+    group: int = IGNORED
+    row: int = IGNORED
+    smp_synch: int = 0
+    since_s: float = 0.0
+    arrival_s: float = 0.0
+    counters: TrackCounters = field(default_factory=TrackCounters)
+
+    @property
+    def synchronised(self) -> bool:
+        """Whether its counter starts on the second, so that it may share a grid with others."""
+        return self.offset_s == 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRules:
+    """Which streams are followed.
+
+    Attributes:
+        nominal_hz: Frequency of the network.
+        names: svIDs to follow; empty: those expected, or all where nothing is expected.
+        expected: Streams that the SCL binds.
+        simulation: Follow frames with the simulation bit (LPHD.Sim).
+    """
+
+    nominal_hz: int
+    names: tuple[str, ...] = ()
+    expected: tuple[SvExpectation, ...] = ()
+    simulation: bool = False
+
+
+class TrackTable:
+    """Maps decoder entries to tracks; the arrays are indexed by track number."""
+
+    def __init__(self, rules: TrackRules) -> None:
+        self._rules = rules
+        self._by_identity: dict[SvIdentity, Track] = {}
+        self._finders: dict[int, RateFinder] = {}
+        self.tracks: list[Track] = []
+        self.of_entry: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.refused: dict[str, str] = {}
+        """svIDs that are seen and not followed, each with the reason."""
+
+    def learn(self, entries: Sequence[Entry]) -> None:
+        """Take the decoder's entries; those already known are skipped."""
+        known = len(self.of_entry)
+        if known < len(entries):
+            numbers = [self._track_of(entry.layout) for entry in entries[known:]]
+            self.of_entry = np.append(self.of_entry, np.array(numbers, dtype=np.int64))
+
+    def _track_of(self, layout: SvLayout) -> int:
+        expected, reason = self._expectation(layout)
+        if reason:
+            self.refused[layout.sv_id] = reason
+            return IGNORED
+        identity = SvIdentity.of(layout)
+        track = self._by_identity.get(identity)
+        if track is not None:
+            return self._variant(track, layout)
+        channels = expected.channels if expected else default_channels(layout.data_length)
+        if channels is None or channels.data_length != layout.data_length:
+            self.refused[layout.sv_id] = f"{layout.data_length} octets of data: unknown data set"
+            return IGNORED
+        if len(self.tracks) >= MOST_TRACKS:
+            self.refused[layout.sv_id] = f"more than {MOST_TRACKS} streams"
+            return IGNORED
+        track = Track(len(self.tracks), layout.sv_id, identity, layout, channels, expected)
+        track.rate_hz = self._declared_rate(layout, expected)
+        self.tracks.append(track)
+        self._by_identity[identity] = track
+        return track.number
+
+    def _expectation(self, layout: SvLayout) -> tuple[SvExpectation | None, str]:
+        """What the SCL says about a stream, and why it is not followed ("" if it is)."""
+        rules = self._rules
+        if layout.header.simulated and not rules.simulation:
+            return None, "simulated"
+        if rules.names and layout.sv_id not in rules.names:
+            return None, "not selected"
+        found = next((e for e in rules.expected if e.matches(layout)), None)
+        if found is None and rules.expected and not rules.names:
+            return None, "not subscribed"
+        if found is not None and found.conf_rev != layout.conf_rev:
+            return None, f"confRev {layout.conf_rev}, the SCL has {found.conf_rev}"
+        return found, ""
+
+    def _variant(self, track: Track, layout: SvLayout) -> int:
+        """A known stream with another layout: it goes on if its data set can still be read."""
+        channels = track.expected.channels if track.expected else default_channels(layout.data_length)
+        if (
+            channels is None
+            or channels.data_length != layout.data_length
+            or channels.with_current != track.channels.with_current
+        ):
+            self.refused[layout.sv_id] = "its layout changed to an unknown one"
+            return IGNORED
+        track.layout, track.channels = layout, channels
+        return track.number
+
+    def _declared_rate(self, layout: SvLayout, expected: SvExpectation | None) -> int:
+        return (expected.rate_hz if expected else 0) or rate_from_layout(
+            layout, self._rules.nominal_hz
+        )
+
+    def discover(
+        self, track: Track, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64], synch: int
+    ) -> bool:
+        """Find rate and offset of a new stream from its samples; True once both are known."""
+        if track.rate_hz == 0:
+            finder = self._finders.setdefault(track.number, RateFinder(self._rules.nominal_hz))
+            track.rate_hz = finder.feed(smp_cnt, bus_s)
+            if track.rate_hz == 0:
+                return False
+            del self._finders[track.number]
+        track.offset_s = 0.0
+        if synch == 0:
+            track.offset_s = counter_offset_s(track.rate_hz, smp_cnt, bus_s)
+        return True
+
+
+def counter_offset_s(rate_hz: int, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64]) -> float:
+    """Return when a free-running counter is 0, from the whole second, within ±0.5 s.
+
+    Exactly 0 where it may as well count from the second (`ALIGNED_S`).
+    """
+    angle = 2 * np.pi * (bus_s - smp_cnt / rate_hz)
+    offset_s = float(np.angle(np.exp(1j * angle).mean()) / (2 * np.pi))
+    return 0.0 if -ALIGNED_S / 4 < offset_s < ALIGNED_S else offset_s
+
+
+def sample_index(
+    rate_hz: int, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64], offset_s: float
+) -> NDArray[np.int64]:
+    """Return each sample's index: samples since 1970 of a counter that starts on the second.
+
+    The counter gives the place in its second and the arrival the second, so gaps of any length,
+    wraps and reordering need no state.
+    """
+    second = np.rint(bus_s - offset_s - smp_cnt / rate_hz)
+    return second.astype(np.int64) * rate_hz + smp_cnt
+
+
+__all__ = [
+    "MOST_TRACKS",
+    "Track",
+    "TrackCounters",
+    "TrackRules",
+    "TrackTable",
+    "counter_offset_s",
+    "declared_rate_hz",
+    "sample_index",
+]
