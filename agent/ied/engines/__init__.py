@@ -1,0 +1,20 @@
+"""The engines that speak MMS: one port (`agent.ied.port`), two implementations."""
+
+from __future__ import annotations
+
+from agent.errors import ConfigurationError, Finding
+from agent.ied.engines.open61850 import Open61850Engine
+from agent.ied.port import Engine, EngineOptions
+from agent.scl.live import IedModel
+
+
+def create(name: str, model: IedModel, options: EngineOptions) -> Engine:
+    """The engine that the configuration names, with the model loaded.
+
+    Raises:
+        ConfigurationError: The engine is not installed, or lacks what the model needs.
+    """
+    if name == "open61850":
+        return Open61850Engine(model, options)
+    what = f"there is no engine {name!r}"
+    raise ConfigurationError((Finding("ied.engine", what, "open61850 or libiec61850"),))

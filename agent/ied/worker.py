@@ -1,0 +1,79 @@
+"""The IED worker: `python -m agent.ied.worker`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from loguru import logger
+
+from agent import __version__
+from agent.config import Settings
+from agent.ied.engines import create
+from agent.ied.front import Front, Limits
+from agent.ied.model import bind_model, load_model
+from agent.ied.port import EngineOptions, Identity
+from agent.ied.service import IedService
+from agent.messages import Message, Role
+from agent.worker import AsyncLink, Worker, merge_counters, run_worker
+
+_COUNT_S = 1.0
+
+
+def main(worker: Worker) -> int:
+    """Load, serve until the daemon says otherwise."""
+    asyncio.run(_serve(worker))
+    return 0
+
+
+async def _serve(worker: Worker) -> None:
+    settings = worker.settings
+    model = load_model(settings)
+    bound = bind_model(settings, model)
+    options = EngineOptions(Identity(revision=__version__))
+    engine = create(settings.ied.engine, model, options)
+    loop = asyncio.get_running_loop()
+
+    def send(message: Message) -> bool:
+        """From any thread."""
+        if not worker.link.connected:
+            return False
+        loop.call_soon_threadsafe(link.send, message)
+        return True
+
+    service = IedService(settings, model, bound, engine, send)
+    link = AsyncLink(worker, service.take)
+    front = Front(engine, _limits(settings), service.audit)
+    service.start()
+    try:
+        await front.start(settings.ied.host, settings.ied.port)
+        logger.info("{} serves MMS on {}:{}", model.ied_name, settings.ied.host, front.port)
+        counting = asyncio.create_task(_count(worker, service, front))
+        await link.run()
+        counting.cancel()
+    finally:
+        await front.stop()
+        service.stop()
+
+
+async def _count(worker: Worker, service: IedService, front: Front) -> None:
+    """Keep the heartbeat's counters; notice when the link to the control is down."""
+    while True:
+        await asyncio.sleep(_COUNT_S)
+        merge_counters(worker, service.counters)
+        worker.counters["associations"] = float(front.admission.associated)
+        if not worker.link.connected:
+            service.control_lost()
+
+
+def _limits(settings: Settings) -> Limits:
+    ied = settings.ied
+    return Limits(
+        associations=ied.max_associations,
+        per_address=ied.max_associations_per_address,
+        handshake_s=ied.handshake_timeout_s,
+        idle_s=ied.idle_timeout_s,
+    )
+
+
+if __name__ == "__main__":
+    run_worker(Role.IED, main)
