@@ -38,6 +38,7 @@ class DataAttribute(msgspec.Struct, frozen=True):
         count: Number of array elements, 0 for a scalar.
         values: Val elements: those of the IED where it sets any, else of the template.
         elements: Array elements that the IED sets values in, by index; the others are as this.
+        line: Line of the DAI that sets it, else of the type.
     """
 
     name: str

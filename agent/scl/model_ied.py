@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,9 @@ from agent.scl.model_control import (
     SampledValueControl,
     SettingControl,
 )
+
+TEMPLATE_NAME: Final = "TEMPLATE"
+"""The IED name of an ICD (IEC 61850-6 Ed. 2.1, 8.1)."""
 
 
 class Instance(msgspec.Struct, frozen=True):

@@ -48,6 +48,7 @@ def _leaf(node: Node, instance: Instance, note: Note) -> Node:
         s_addr=instance.s_addr or node.s_addr,
         val_kind=instance.val_kind or node.val_kind,
         val_import=node.val_import if instance.val_import is None else instance.val_import,
+        line=instance.line,
     )
 
 

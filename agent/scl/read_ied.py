@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 
 from lxml import etree
 
-from agent.scl.model_base import Private
+from agent.scl.model_base import Private, Value
 from agent.scl.model_ied import AccessPoint, Ied, Instance, LDevice, Ln, Service
 from agent.scl.read_control import (
     read_data_set,
@@ -177,24 +177,27 @@ def _full_node(reader: Reader, element: etree._Element, ld_inst: str) -> Ln:
 
 
 def _instance(reader: Reader, tag: str, element: etree._Element) -> Instance:
-    ix = element.get("ix")
-    val_import = element.get("valImport")
+    """A DOI, SDI or DAI; most of a large file consists of them, hence one pass over each."""
+    values: list[Value] = []
+    children: list[Instance] = []
+    for child in element:
+        name = reader.local(child)
+        if name == "Val":
+            values.append(reader.value(child))
+        elif name in ("SDI", "DAI"):
+            children.append(_instance(reader, name, child))
+    get = element.get
+    val_import = get("valImport")
     return Instance(
         tag,
-        element.get("name", ""),
+        get("name", ""),
         reader.line(element),
-        None if ix is None else reader.optional_integer(element, "ix"),
-        element.get("sAddr", ""),
-        element.get("valKind", ""),
+        None if get("ix") is None else reader.optional_integer(element, "ix"),
+        get("sAddr", ""),
+        get("valKind", ""),
         None if val_import is None else reader.flag(element, "valImport", False),
-        reader.values(element),
-        tuple(
-            _instance(reader, name, child)
-            for name, child in reader.children(element)
-            if name in ("SDI", "DAI")
-        )
-        if tag != "DAI"
-        else (),
+        tuple(values),
+        tuple(children),
     )
 
 

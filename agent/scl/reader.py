@@ -117,10 +117,12 @@ class Reader:
         """The Val children: stripped text and setting group."""
         if not len(element):
             return ()
-        return tuple(
-            Value(self.text(val), self.integer(val, "sGroup", 0))
-            for val in element.iterchildren(self._prefix + "Val")
-        )
+        return tuple(map(self.value, element.iterchildren(self._prefix + "Val")))
+
+    def value(self, element: etree._Element) -> Value:
+        """A Val element."""
+        group = 0 if element.get("sGroup") is None else self.integer(element, "sGroup", 0)
+        return Value(self.text(element), group)
 
     def private(self, element: etree._Element) -> Private:
         """A Private element, verbatim."""

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from agent.errors import Finding, SclError
 from agent.scl.export.description import (
     DEFAULT_ADDRESS,
-    TEMPLATE_NAME,
     EvseDescription,
     GatewayDescription,
 )
@@ -24,7 +23,7 @@ from agent.scl.export.services import services
 from agent.scl.export.types import TypeLibrary
 from agent.scl.model import Header, Scl
 from agent.scl.model_comm import ConnectedAp, PAddress, SubNetwork
-from agent.scl.model_ied import AccessPoint, Ied, LDevice
+from agent.scl.model_ied import TEMPLATE_NAME, AccessPoint, Ied, LDevice
 from agent.scl.write import write_scl
 
 __all__ = [
@@ -86,7 +85,9 @@ def gateway_scl(gateway: GatewayDescription, *, communication: bool) -> Scl:
 
 
 def _ied(gateway: GatewayDescription, devices: tuple[LDevice, ...]) -> Ied:
-    blocks = [r for ld in devices for ln in ld.nodes for r in ln.report_controls]
+    instances = sum(
+        control.max_instances for ld in devices for ln in ld.nodes for control in ln.report_controls
+    )
     data_sets = [d for ld in devices for ln in ld.nodes for d in ln.data_sets]
     server = AccessPoint(gateway.access_point, 0, has_server=True, devices=devices)
     process = AccessPoint(gateway.process_access_point, 0, server_at=gateway.access_point)
@@ -100,7 +101,7 @@ def _ied(gateway: GatewayDescription, devices: tuple[LDevice, ...]) -> Ied:
         original_scl_version="2007",
         original_scl_revision="B",
         original_scl_release="4",
-        services=services(len(blocks), len(data_sets), 256),
+        services=services(instances, len(data_sets), 256),
         access_points=(server, process),
     )
 

@@ -7,8 +7,7 @@ from typing import Final, Literal
 
 import msgspec
 
-TEMPLATE_NAME: Final = "TEMPLATE"
-"""The IED name of an ICD (IEC 61850-6 Ed. 2.1, 8.1)."""
+from agent.scl.model_ied import TEMPLATE_NAME
 
 DEFAULT_ADDRESS: Final[Mapping[str, str]] = {
     "IP": "192.0.2.10",
