@@ -5,3 +5,8 @@ from: interface, file, virtual bus), ``sv`` (frames to samples), ``tracks`` and 
 (samples to continuous streams on the UTC grid), ``pipeline`` (all of it, frames to
 ``Measurement``), ``goose`` (subscriptions), ``worker`` (the process).
 """
+
+import os
+
+# One core belongs to this process; a second BLAS thread only fights with its neighbours.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
