@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
+from agent.config.credentials import credential
 from agent.config.profile import PowerProfile, read_profile
 from agent.config.sections import Section, read_section
 from agent.config.settings import Gateway, Settings
@@ -80,7 +81,7 @@ def _read_sections(document: Mapping[str, Any], path: Path) -> tuple[dict[str, A
 def _with_absolute_paths(section: Section, path: Path) -> Section:
     values = {name: getattr(section, name) for name in section.__struct_fields__}
     absolute = {
-        name: _beside(path, value) if isinstance(value, Path) else value
+        name: credential(_beside(path, value)) if isinstance(value, Path) else value
         for name, value in values.items()
     }
     return type(section)(**absolute)

@@ -1,0 +1,16 @@
+"""One packet filter made from the settings, in three forms: nftables, iptables, systemd."""
+
+from agent.firewall.iptables import iptables_ruleset
+from agent.firewall.model import Admission, Model, firewall_model
+from agent.firewall.nftables import nft_ruleset
+from agent.firewall.units import unit_drop_in, unit_networks
+
+__all__ = [
+    "Admission",
+    "Model",
+    "firewall_model",
+    "iptables_ruleset",
+    "nft_ruleset",
+    "unit_drop_in",
+    "unit_networks",
+]

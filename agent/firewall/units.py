@@ -1,0 +1,26 @@
+"""systemd's address lists: the same peers once more, enforced for each unit by the kernel (BPF)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.config import Settings
+from agent.firewall.model import Network, networks
+
+
+def unit_networks(settings: Settings) -> dict[str, tuple[Network, ...]]:
+    """Return the addresses that each worker's unit may exchange packets with."""
+    firewall = settings.firewall
+    return {
+        "v2g-ied.service": networks(firewall.scada),
+        "v2g-stations.service": networks(firewall.stations),
+        "v2g-utility.service": networks(firewall.balancing_authority),
+        "v2g-field.service": networks(firewall.field),
+        "v2g-hmi.service": networks(firewall.hmi),
+    }
+
+
+def unit_drop_in(allowed: Iterable[Network]) -> str:
+    """Return the drop-in that adds addresses to a unit's IPAddressAllow=."""
+    addresses = " ".join(str(network) for network in allowed)
+    return f"# Written by `v2g-ctl firewall --write`.\n[Service]\nIPAddressAllow={addresses}\n"
