@@ -18,10 +18,10 @@ from typing import Any, Final
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from agent.cli.arguments import duration_s, run_command  # noqa: E402
-from agent.errors import ConfigurationError, Finding  # noqa: E402
-from agent.messages import Measurement  # noqa: E402
-from agent.processbus.monitor import MonitorOptions, file_reports, live_reports  # noqa: E402
+from agent.cli.arguments import duration_s, run_command
+from agent.errors import ConfigurationError, Finding
+from agent.messages import Measurement
+from agent.processbus.monitor import MonitorOptions, file_reports, live_reports
 
 SLOWEST_S: Final = 60.0
 FASTEST_S: Final = 0.01

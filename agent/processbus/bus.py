@@ -87,6 +87,4 @@ def reader_from_settings(settings: Settings) -> ProcessBusReader:
     filters.design(USUAL_SAMPLES_PER_CYCLE * nominal_hz)
     timeline = LiveTimeline(time.monotonic, time.time)
     rules = TrackRules(nominal_hz, bus.sv, simulation=bus.simulation)
-    return ProcessBusReader(
-        source, Pipeline(rules, filters, timeline, time.monotonic), timeline
-    )
+    return ProcessBusReader(source, Pipeline(rules, filters, timeline, time.monotonic), timeline)

@@ -111,4 +111,5 @@ def ether_types(frames: Frames) -> tuple[IntArray, IntArray]:
 
 def _word(frames: Frames, offset: IntArray, valid: NDArray[np.bool_]) -> IntArray:
     at = np.where(valid, frames.start + offset, 0)
-    return (frames.buffer[at].astype(np.int64) << 8) | frames.buffer[at + 1]
+    word: IntArray = (frames.buffer[at].astype(np.int64) << 8) | frames.buffer[at + 1]
+    return word

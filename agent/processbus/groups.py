@@ -124,9 +124,11 @@ class Group:
         """Put samples in their places; what is too late or too far ahead is counted and left out.
 
         Args:
-            row: Row of each sample. `index`: its place on the grid.
+            row: Row of each sample.
+            index: Its place on the grid.
             arrival_s: Bus time of its frame.
-            values: (n, channels). `marks`: `QUESTIONABLE` and `TEST` bits.
+            values: (n, channels).
+            marks: `QUESTIONABLE` and `TEST` bits.
             smp_synch: Of each sample.
         """
         fits = (index >= self._pushed) & (index < self._pushed + self._capacity)

@@ -23,7 +23,8 @@ class FileTimeline:
 
     def bus_s(self, time_ns: NDArray[np.int64]) -> NDArray[np.float64]:
         """Return stamps in bus time."""
-        return time_ns * NS
+        stamps_s: NDArray[np.float64] = time_ns.astype(np.float64) * NS
+        return stamps_s
 
     def utc_s(self, bus_s: float) -> float:
         """Return the UTC label of a bus time."""
@@ -63,7 +64,8 @@ class LiveTimeline:
         if self._before_s != offset_s:
             stale = (since_start_s > now_s + 1e-3) | (since_start_s < now_s - _LONGEST_QUEUE_S)
             since_start_s = np.where(stale, stamps_s - self._before_s, since_start_s)
-        return np.minimum(since_start_s, now_s) + self._fixed_s
+        bus_s: NDArray[np.float64] = np.minimum(since_start_s, now_s) + self._fixed_s
+        return bus_s
 
     def utc_s(self, bus_s: float) -> float:
         """Return the UTC label of a bus time: whole seconds come from the clock as it is now.

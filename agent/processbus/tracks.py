@@ -144,7 +144,9 @@ class TrackTable:
 
     def _variant(self, track: Track, layout: SvLayout) -> int:
         """A known stream with another layout: it goes on if its data set can still be read."""
-        channels = track.expected.channels if track.expected else default_channels(layout.data_length)
+        channels = (
+            track.expected.channels if track.expected else default_channels(layout.data_length)
+        )
         if (
             channels is None
             or channels.data_length != layout.data_length

@@ -9,8 +9,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from agent.processbus.frames import (
-    ETHERTYPE_GOOSE,
-    ETHERTYPE_SV,
     ETHERTYPE_VLAN,
     ETHERTYPE_VLAN_STACKED,
 )

@@ -7,6 +7,7 @@ before the damage.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Protocol
@@ -72,9 +73,8 @@ class CaptureFile:
         kind = _MAGIC.get(head[:4])
         if kind is None or len(head) < _FILE_HEADER:
             raise self._unusable("is not a pcap or pcapng file")
-        order = "big" if kind.big_endian else "little"
-        # The upper half of the word is for FCS flags.
-        link_type = int.from_bytes(head[_LINK_TYPE], order) & 0xFFFF
+        (network,) = struct.unpack(">I" if kind.big_endian else "<I", head[_LINK_TYPE])
+        link_type = network & 0xFFFF  # the upper half is for FCS flags
         if link_type != ETHERNET:
             raise self._unusable(f"holds frames of link type {link_type}, not Ethernet")
         return _FILE_HEADER, ClassicFormat(kind)

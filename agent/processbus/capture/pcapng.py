@@ -113,14 +113,18 @@ class BlockFormat:
         second = at + length
         if most < _SHORTEST_RUN or (buffer[second : second + 8] != buffer[at : at + 8]).any():
             return 1
-        heads = np.ndarray((most,), dtype="u8", buffer=buffer, offset=at, strides=(length,))
+        heads = np.ndarray((most,), dtype="u8", buffer=buffer.data, offset=at, strides=(length,))
         same = heads == heads[0]
         return most if same.all() else int(np.argmin(same))
 
     def _packets(self, buffer: ByteArray, at: int, length: int, count: int) -> list[Frames]:
         start = at + length * np.arange(count, dtype=np.int64)
         fields = np.ndarray(
-            (count, 5), dtype=f"{self.order}u4", buffer=buffer, offset=at + 8, strides=(length, 4)
+            (count, 5),
+            dtype=f"{self.order}u4",
+            buffer=buffer.data,
+            offset=at + 8,
+            strides=(length, 4),
         ).astype(np.int64)
         ticks = fields[:, 1] << 32 | fields[:, 2]
         fits = fields[:, 3] <= length - _PACKET_HEADER - 4

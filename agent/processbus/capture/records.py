@@ -43,7 +43,8 @@ def records(buffer: ByteArray, first: int, end: int, kind: RecordFormat) -> tupl
 
     Args:
         buffer: Bytes with `SLACK` readable bytes behind `end`.
-        first: Offset of the first record. `end`: where the data ends.
+        first: Offset of the first record.
+        end: Where the data ends.
         kind: Byte order and unit.
 
     Returns:
@@ -68,11 +69,12 @@ def records(buffer: ByteArray, first: int, end: int, kind: RecordFormat) -> tupl
 
 def _offsets(buffer: ByteArray, first: int, end: int, kind: RecordFormat) -> tuple[IntArray, int]:
     unpack = struct.Struct(">8xI" if kind.big_endian else "<8xI").unpack_from
+    octets = buffer.data
     parts: list[IntArray] = []
     single: list[int] = []
     at = first
     while at + HEADER <= end:
-        (length,) = unpack(buffer, at)
+        (length,) = unpack(octets, at)
         stride = HEADER + length
         if length > LONGEST_RECORD or at + stride > end:
             break
@@ -97,7 +99,7 @@ def _run(buffer: ByteArray, at: int, end: int, stride: int, word: str) -> int:
     second = at + stride + 8
     if (buffer[second : second + 4] != buffer[at + 8 : at + 12]).any():
         return 1
-    lengths = np.ndarray((most,), dtype=word, buffer=buffer, offset=at + 8, strides=(stride,))
+    lengths = np.ndarray((most,), dtype=word, buffer=buffer.data, offset=at + 8, strides=(stride,))
     same = lengths == lengths[0]
     return most if same.all() else int(np.argmin(same))
 

@@ -9,9 +9,9 @@ frames costs one system call and the reader is the one that files use.
 from __future__ import annotations
 
 import contextlib
-import glob
 import itertools
 import os
+import re
 import socket
 import time
 from pathlib import Path
@@ -114,8 +114,10 @@ class VirtualSender:
         if now_s < self._look_s:
             return
         self._look_s = now_s + _LOOK_AGAIN_S
-        for name in glob.glob(f"{glob.escape(str(self._path))}.*.rx"):
-            if name not in self._receivers:
+        pattern = re.compile(re.escape(self._path.name) + r"\.\d+-\d+\.rx")
+        for path in self._path.parent.iterdir():
+            name = str(path)
+            if pattern.fullmatch(path.name) and name not in self._receivers:
                 self._connect(name)
 
     def _connect(self, name: str) -> None:

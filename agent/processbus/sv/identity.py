@@ -22,9 +22,7 @@ class SvIdentity:
     def of(cls, layout: SvLayout) -> SvIdentity:
         """Return the identity that a layout shows."""
         header = layout.header
-        return cls(
-            layout.sv_id, header.appid, header.source, header.destination, header.simulated
-        )
+        return cls(layout.sv_id, header.appid, header.source, header.destination, header.simulated)
 
 
 @dataclass(frozen=True, slots=True)

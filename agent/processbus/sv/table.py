@@ -101,7 +101,7 @@ class Shape:
         return found
 
     def _hash(self, kept: WordArray, vlan_id: NDArray[np.int64]) -> WordArray:
-        total = vlan_id.view(np.uint64) * self._factors[self._span]
+        total: WordArray = vlan_id.view(np.uint64) * self._factors[self._span]
         for word in range(self._span):
             total += kept[:, word] * self._factors[word]
         return total
