@@ -240,6 +240,8 @@ class EvseStatus(Message, frozen=True):
     fault: str = ""
     local_frequency: bool = False
     """The station answers frequency by itself from a curve it was given."""
+    cannot: tuple[str, ...] = ()
+    """What station or vehicle cannot do, in words: `discharge`, `reactive power`, `orders`."""
 
 
 class Setpoint(Message, frozen=True):
@@ -445,6 +447,25 @@ class Snapshot(Message, frozen=True):
     """Why the clock is not synchronised; empty where it is."""
 
 
+class AuditEvent(Message, frozen=True):
+    """Something a worker saw that the audit log must keep; the control writes it.
+
+    Attributes:
+        source: Name of the worker. `number`: rises by one with every event of it.
+        kind: `association`, `refusal`, `setting` or `mode` (`agent.audit.Kind`).
+        subject: Who: address and identity of the peer.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("source", "number")
+
+    source: str
+    number: int
+    kind: str
+    subject: str
+    text: str
+    t_utc_s: float
+
+
 class StatusQuery(Message, frozen=True):
     """An operator's tool asks for one complete `Snapshot`, or for all of them (`watch`)."""
 
@@ -541,6 +562,7 @@ AnyMessage = (
     | WorkerHealth
     | Heartbeat
     | Snapshot
+    | AuditEvent
     | StatusQuery
     | Shutdown
     | ModeOrder

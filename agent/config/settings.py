@@ -154,6 +154,8 @@ class Ied(Section, frozen=True, kw_only=True):
     engine: Literal["open61850", "libiec61850"] = "open61850"
     evses: dict[str, str] = {}
     """Logical device instance → EVSE; every other EVSE takes the first free one and keeps it."""
+    groups: dict[str, tuple[str, ...]] = {}
+    """Logical device instance of a group → names or patterns (``north/*``) of its EVSEs."""
     order_lease_s: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 300.0
     """Lease of an order from SCADA whose logical node has no reversion time."""
     stale_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 1.0

@@ -10,9 +10,11 @@ import math
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.iec61850 import ObjectReference
 from agent.ied.port import AddCause, ControlOrder, Native, number, whole
@@ -22,6 +24,7 @@ from agent.messages import (
     SITE,
     Authority,
     ControlRequest,
+    EvseView,
     Message,
     RequestKind,
     RequestOutcome,
@@ -33,12 +36,19 @@ OUTCOME_TIMEOUT_S: Final = 60.0
 _RANGE_SLACK: Final = 1e-3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Waiting:
-    """An order that the control has and has not answered."""
+    """An order that the control has and has not answered.
+
+    Attributes:
+        requests: Those of its requests that are not final yet; a group's order has many.
+        cause: The first failure among them.
+    """
 
     serial: int
     since_s: float
+    requests: set[str]
+    cause: AddCause | None = None
 
 
 class Orders:
@@ -66,7 +76,71 @@ class Orders:
         self, order: ControlOrder, bound: BoundControl, target: str, lease_s: float | None
     ) -> AddCause | None:
         """Send an accepted order to the control; its outcome ends it."""
-        request = ControlRequest(
+        return self._place(order, [self._request(order, bound, target, lease_s)])
+
+    def place_group(
+        self,
+        order: ControlOrder,
+        bound: BoundControl,
+        members: Sequence[EvseView],
+        lease_s: float | None,
+    ) -> AddCause | None:
+        """Split a group's order over its EVSEs in proportion to what each can do.
+
+        The order is done when every EVSE has followed, and failed with the first that has not.
+        """
+        shares = split(_request_value(bound, order.value), members)
+        if not shares:
+            return AddCause.BLOCKED_BY_PROCESS
+        return self._place(
+            order,
+            [
+                msgspec.structs.replace(
+                    self._request(order, bound, evse_id, lease_s), value=share_w
+                )
+                for evse_id, share_w in shares.items()
+            ],
+        )
+
+    def outcome(self, outcome: RequestOutcome) -> None:
+        """End the order that an outcome belongs to; an acceptance ends nothing."""
+        if outcome.status is RequestStatus.ACCEPTED:
+            return
+        with self._lock:
+            waiting = self._waiting.pop(outcome.request_id, None)
+            if waiting is None:
+                return
+            waiting.requests.discard(outcome.request_id)
+            waiting.cause = waiting.cause or _cause(outcome)
+            if waiting.requests:
+                return
+        self._finish(waiting.serial, waiting.cause)
+
+    def fail_all(self, cause: AddCause) -> None:
+        """End every order: the control that had them is gone."""
+        with self._lock:
+            lost, self._waiting = self._waiting, {}
+        for serial in {waiting.serial for waiting in lost.values()}:
+            self._finish(serial, cause)
+
+    def expire(self, now_s: float) -> None:
+        """End orders that the control has forgotten."""
+        with self._lock:
+            late = {
+                waiting.serial
+                for waiting in self._waiting.values()
+                if now_s - waiting.since_s > OUTCOME_TIMEOUT_S
+            }
+            self._waiting = {
+                key: waiting for key, waiting in self._waiting.items() if waiting.serial not in late
+            }
+        for serial in late:
+            self._finish(serial, AddCause.TIME_LIMIT_OVER)
+
+    def _request(
+        self, order: ControlOrder, bound: BoundControl, target: str, lease_s: float | None
+    ) -> ControlRequest:
+        return ControlRequest(
             request_id=f"mms-{uuid.uuid4().hex}",
             authority=Authority.SCADA,
             origin=origin_of(order),
@@ -79,41 +153,35 @@ class Orders:
             setting=_request_setting(bound, order.value),
             test=order.test,
         )
+
+    def _place(self, order: ControlOrder, requests: Sequence[ControlRequest]) -> AddCause | None:
+        names = {request.request_id for request in requests}
+        waiting = Waiting(order.serial, time.monotonic(), set(names))
         with self._lock:
-            self._waiting[request.request_id] = Waiting(order.serial, request.received_s)
-        if self._send(request):
+            self._waiting.update(dict.fromkeys(names, waiting))
+        if all(self._send(request) for request in requests):
             return None
         with self._lock:
-            self._waiting.pop(request.request_id, None)
+            for name in names:
+                self._waiting.pop(name, None)
         return AddCause.ABORTION_BY_COMMUNICATION_LOSS
 
-    def outcome(self, outcome: RequestOutcome) -> None:
-        """End the order that an outcome belongs to; an acceptance ends nothing."""
-        if outcome.status is RequestStatus.ACCEPTED:
-            return
-        with self._lock:
-            waiting = self._waiting.pop(outcome.request_id, None)
-        if waiting is not None:
-            self._finish(waiting.serial, _cause(outcome))
 
-    def fail_all(self, cause: AddCause) -> None:
-        """End every order: the control that had them is gone."""
-        with self._lock:
-            lost, self._waiting = self._waiting, {}
-        for waiting in lost.values():
-            self._finish(waiting.serial, cause)
-
-    def expire(self, now_s: float) -> None:
-        """End orders that the control has forgotten."""
-        with self._lock:
-            late = [
-                key
-                for key, waiting in self._waiting.items()
-                if now_s - waiting.since_s > OUTCOME_TIMEOUT_S
-            ]
-            lost = [self._waiting.pop(key) for key in late]
-        for waiting in lost:
-            self._finish(waiting.serial, AddCause.TIME_LIMIT_OVER)
+def split(value_w: float, members: Sequence[EvseView]) -> dict[str, float]:
+    """Share a group's power, W, over its connected EVSEs in proportion to their limits."""
+    able = {
+        view.evse_id: view.status.discharge_max_w if value_w > 0 else view.status.charge_max_w
+        for view in members
+        if view.status.online and view.status.plugged
+    }
+    whole_w = sum(able.values())
+    if not able or (value_w and not whole_w):
+        return {}
+    part = abs(value_w) / whole_w if whole_w else 0.0
+    return {
+        evse_id: math.copysign(limit_w * min(part, 1.0), value_w)
+        for evse_id, limit_w in able.items()
+    }
 
 
 def check_range(

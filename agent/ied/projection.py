@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from agent.iec61850 import (
     BasicType,
     DetailQuality,
@@ -18,6 +20,7 @@ from agent.iec61850 import (
     TimeQuality,
     Timestamp,
 )
+from agent.iec61850 import Validity as QualityValidity
 from agent.iec61850.basic_types import FLOAT_TYPES, STRING_LENGTH
 from agent.ied.assignment import Assignment
 from agent.ied.port import Native, number
@@ -82,7 +85,13 @@ class Projection:
                 if reference is not None:
                     self._deadbands.setdefault(reference, []).append(shown)
                     self.set_deadband(reference, read(reference))
-        self._scopes = {bound.device: bound.scope for bound in values}
+        self._scopes = {
+            bound.device: bound.scope for bound in values if bound.scope is not Scope.SUBSCRIPTION
+        }
+        self._shown_at = {
+            shown.bound.value: shown for rows in self._by_device.values() for shown in rows
+        }
+        self._testing: frozenset[str] = frozenset()
 
     def set_deadband(self, reference: ObjectReference, value: Native) -> None:
         """Take a new `db` or `zeroDb`; 0 leaves the deadband of the mapping."""
@@ -92,6 +101,28 @@ class Projection:
                 shown.zero_band = band
             else:
                 shown.deadband = band or shown.bound.row.deadband
+
+    def forget(self, reference: ObjectReference) -> None:
+        """A client has written a shown value: the next snapshot shows it anew."""
+        shown = self._shown_at.get(reference)
+        if shown is not None:
+            shown.value = None
+
+    def shows(self, reference: ObjectReference) -> bool:
+        """The attribute shows a field of the messages."""
+        return reference in self._shown_at
+
+    def set_testing(self, devices: frozenset[str]) -> list[Update]:
+        """Devices in a test mode: their values carry q.test from now on."""
+        updates: list[Update] = []
+        for device in devices ^ self._testing:
+            for shown in self._by_device.get(device, ()):
+                quality = msgspec.structs.replace(shown.quality, test=device in devices)
+                shown.quality = quality
+                if shown.bound.quality is not None:
+                    updates.append((shown.bound.quality, quality))
+        self._testing = devices
+        return updates
 
     def project(self, snapshot: Snapshot) -> list[Update]:
         """The attributes that a snapshot changes."""
@@ -116,8 +147,9 @@ class Projection:
         updates: list[Update] = []
         for rows in self._by_device.values():
             for shown in rows:
-                if shown.quality.is_good:
-                    self._show_quality(shown, _STALE, moment(t_utc_s), updates)
+                if shown.quality.validity is QualityValidity.GOOD:
+                    stale = msgspec.structs.replace(_STALE, test=shown.quality.test)
+                    self._show_quality(shown, stale, moment(t_utc_s), updates)
         return updates
 
     def view(self, device: str) -> EvseView | None:
@@ -125,12 +157,26 @@ class Projection:
         evse_id = self._assignment.evse(device)
         return None if evse_id is None else self._views.get(evse_id)
 
-    def group(self, device: str) -> GroupView | None:
-        """Sums of the EVSEs behind a group's device."""
+    def members(self, device: str) -> tuple[EvseView, ...]:
+        """The EVSEs behind a group's device."""
         member = self._groups.get(device)
         if member is None:
-            return None
-        return summarise(view for name, view in self._views.items() if member(name))
+            return ()
+        return tuple(view for name, view in self._views.items() if member(name))
+
+    def lost(self) -> frozenset[str]:
+        """Devices whose EVSE is assigned and not connected."""
+        return frozenset(
+            device
+            for device, scope in self._scopes.items()
+            if scope is Scope.EVSE
+            and self._assignment.evse(device) is not None
+            and not ((view := self.view(device)) and view.status.online)
+        )
+
+    def group(self, device: str) -> GroupView | None:
+        """Sums of the EVSEs behind a group's device."""
+        return summarise(self.members(device)) if device in self._groups else None
 
     def _take(self, snapshot: Snapshot) -> set[str]:
         """Remember the views; return the devices that may show something new."""
@@ -161,8 +207,8 @@ class Projection:
         quality = _QUALITY.get(reading.quality)
         if value is None or quality is None:
             quality = _UNKNOWN if shown.value is None else _LOST
-            if reading.quality is not Validity.INVALID and shown.value is None:
-                quality = _UNKNOWN
+        if shown.bound.device in self._testing:
+            quality = msgspec.structs.replace(quality, test=True)
         if value is not None and self._show_value(shown, value, updates):
             self._stamp(shown, moment(reading.t_utc_s), updates)
         if quality != shown.quality:

@@ -1,16 +1,19 @@
 """The IED: joins the control's messages, the mapping and the engine.
 
 Three kinds of threads meet here. The event loop carries the link and the clients' octets and must
-never wait; the engine's threads serve clients and ask `Decider`; one thread of our own, the model
-thread, is the only one that changes the engine's values. Work reaches it through `_post`.
+never wait; the engine's threads serve clients and ask `agent.ied.decisions`; one thread of our
+own, the model thread, is the only one that changes the engine's values. Work reaches it through
+`_post`.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -19,28 +22,24 @@ from loguru import logger
 from agent.config import Settings
 from agent.iec61850 import FC, ObjectReference
 from agent.ied.assignment import Assignment
-from agent.ied.orders import Orders, check_range, request_target
-from agent.ied.port import (
-    AccessError,
-    AddCause,
-    ControlOrder,
-    Engine,
-    Native,
-    Session,
-    number,
-    shown,
-)
+from agent.ied.decisions import Decisions
+from agent.ied.modes import Modes
+from agent.ied.orders import Orders
+from agent.ied.port import AddCause, Engine, Native
 from agent.ied.projection import Projection, Subscriptions
-from agent.mapping import BoundModel, Context, Scope
+from agent.ied.settings import SettingDesk
+from agent.ied.state import IedState, static_statuses
+from agent.ied.store import FILE, Store
+from agent.mapping import BoundModel, Scope
 from agent.messages import Message, RequestOutcome, Snapshot
-from agent.scl.live import IedModel
+from agent.scl.live import DataAttribute, IedModel
 
 ASSIGNMENT_FILE: Final = "ied-evses.json"
 _TICK_S: Final = 0.2
 
 
 class IedService:
-    """Decides what clients may do, shows what the control says, forwards their orders.
+    """Shows what the control says, and forwards what clients order and set.
 
     Args:
         settings: Checked settings.
@@ -58,29 +57,28 @@ class IedService:
         send: Callable[[Message], bool],
     ) -> None:
         self._settings = settings
-        self._bound = bound
         self._engine = engine
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._pending: Snapshot | None = None
-        self._latest: Snapshot | None = None
         self._heard_s = -float("inf")
-        self._stale = True
-        self._assignment = Assignment(
-            bound.of_scope(Scope.EVSE),
-            settings.ied.evses,
-            settings.gateway.state_dir / ASSIGNMENT_FILE,
-        )
+        self._lost: frozenset[str] = frozenset()
+        self.state = _state(settings, model, bound, engine)
         self._orders = Orders(send, self._finish_later, settings.ied.order_lease_s)
-        self._projection = Projection(
-            bound.values, self._assignment, {}, _subscriptions(model), engine.read
-        )
+        self._desk = SettingDesk(send)
+        self.decisions = Decisions(self.state, engine, self._orders, self._desk, self._post, send)
         self._thread = threading.Thread(target=self._run, name="ied-model", daemon=True)
-        self.counters = {"snapshots": 0.0, "updates": 0.0, "orders": 0.0, "refused": 0.0}
+        self._counters = {"snapshots": 0.0, "updates": 0.0}
+
+    @property
+    def counters(self) -> dict[str, float]:
+        """Counters for the heartbeat."""
+        return {**self._counters, **self.decisions.counters}
 
     def start(self) -> None:
-        """Start the engine and the model thread."""
-        self._engine.start(self)
+        """Start the engine and the model thread, with what was stored in force."""
+        self._engine.start(self.decisions)
+        self._restore()
         self._thread.start()
 
     def stop(self) -> None:
@@ -89,82 +87,40 @@ class IedService:
         self._thread.join(timeout=5)
         self._engine.stop()
 
-    # From the event loop: never waits.
-
     def take(self, message: Message) -> None:
-        """A message of the control."""
+        """A message of the control; called on the event loop, never waits."""
         if isinstance(message, Snapshot):
             self._offer(message)
-        elif isinstance(message, RequestOutcome):
+        elif isinstance(message, RequestOutcome) and not self._desk.answer(message):
             self._post(lambda: self._orders.outcome(message))
 
     def control_lost(self) -> None:
-        """The link to the control is down."""
+        """The link to the control is down; called on the event loop."""
         self._post(self._show_stale)
         self._post(lambda: self._orders.fail_all(AddCause.ABORTION_BY_COMMUNICATION_LOSS))
-
-    # From the engine's threads.
-
-    def check_control(self, order: ControlOrder) -> AddCause | None:
-        """Whether a select or operate is permitted now."""
-        bound = self._bound.controls.get(order.target)
-        if bound is None:
-            return AddCause.NOT_SUPPORTED
-        if self._latest is None or self._stale:
-            return AddCause.BLOCKED_BY_HEALTH
-        view = self._projection.view(bound.device)
-        if bound.scope is Scope.EVSE and (view is None or not view.status.online):
-            return AddCause.BLOCKED_BY_PROCESS
-        if order.value is None:
-            return None
-        context = Context(self._latest, view=view, group=self._projection.group(bound.device))
-        return check_range(bound, order.value, context, self._engine.read)
-
-    def execute(self, order: ControlOrder) -> AddCause | None:
-        """Send an accepted order to the control."""
-        bound = self._bound.controls[order.target]
-        target = request_target(bound, self._assignment.evse(bound.device))
-        if target is None:
-            return AddCause.BLOCKED_BY_PROCESS
-        self.counters["orders"] += 1
-        self.audit(order.session, "operate", f"{order.target} = {shown(order.value)}")
-        lease_s = None if bound.lease is None else number(self._engine.read(bound.lease))
-        return self._orders.place(order, bound, target, lease_s)
-
-    def check_write(
-        self, session: Session, reference: ObjectReference, value: Native
-    ) -> AccessError | None:
-        """Whether a leaf may be written."""
-        if reference.fc is FC.CF and reference.path[-1] in ("db", "zeroDb"):
-            self._post(lambda: self._projection.set_deadband(reference, value))
-            self.audit(session, "write", f"{reference} = {shown(value)}")
-            return None
-        return AccessError.ACCESS_DENIED
-
-    def group_selected(self, session: Session, device: str, group: int) -> AccessError | None:
-        """A client selects the active setting group."""
-        self.audit(session, "setting group", f"{device}: {group} active")
-        return None
-
-    def group_confirmed(
-        self, session: Session, device: str, group: int, values: Mapping[ObjectReference, Native]
-    ) -> AccessError | None:
-        """A client confirms the edited values of a group."""
-        self.audit(session, "setting group", f"{device}: {group} edited, {len(values)} values")
-        return None
-
-    def audit(self, session: Session, event: str, detail: str) -> None:
-        """Record what happened."""
-        self.counters["refused"] += event == "refused"
-        logger.info("mms {}: {} {}", session, event, detail)
-
-    # The model thread.
 
     def _post(self, job: Callable[[], None]) -> None:
         self._jobs.put(job)
 
     def _finish_later(self, serial: int, cause: AddCause | None) -> None:
         self._post(lambda: self._engine.finish(serial, cause))
+
+    def _restore(self) -> None:
+        """Fixed statuses, modes, stored set points and setting groups."""
+        state, values = self.state, dict(static_statuses(self.state.model, self.state.bound))
+        values.update(state.modes.shown())
+        updates = [*state.stamped(values), *state.refresh_testing()]
+        for (reference, group), value in state.store.items():
+            leaf = state.model.find(reference)
+            if isinstance(leaf, DataAttribute) and reference.fc in (FC.SP, FC.CF) and not group:
+                updates.append((reference, value))
+                state.projection.set_deadband(reference, value)
+        self._engine.update(updates)
+        state.load_groups()
+        for device, groups in state.groups.items():
+            for number, settings in groups.items():
+                self._engine.set_group_values(device, number, settings)
+            self._engine.select_group(device, state.active_group(device))
 
     def _offer(self, snapshot: Snapshot) -> None:
         """Keep the newest snapshot, with the EVSEs of one that was not shown yet."""
@@ -190,7 +146,7 @@ class IedService:
     def _watch(self) -> None:
         now_s = time.monotonic()
         self._orders.expire(now_s)
-        if not self._stale and now_s - self._heard_s > self._settings.ied.stale_s:
+        if not self.state.stale and now_s - self._heard_s > self._settings.ied.stale_s:
             self._show_stale()
 
     def _show(self) -> None:
@@ -198,16 +154,42 @@ class IedService:
             snapshot, self._pending = self._pending, None
         if snapshot is None:
             return
-        self._latest, self._heard_s, self._stale = snapshot, time.monotonic(), False
-        updates = self._projection.project(snapshot)
+        state = self.state
+        state.latest, self._heard_s, state.stale = snapshot, time.monotonic(), False
+        updates = state.projection.project(snapshot)
+        lost = state.projection.lost()
+        if lost != self._lost:
+            updates += state.connection_quality(lost)
+            self._lost = lost
         self._engine.update(updates)
-        self.counters["snapshots"] += 1
-        self.counters["updates"] += len(updates)
+        self._counters["snapshots"] += 1
+        self._counters["updates"] += len(updates)
 
     def _show_stale(self) -> None:
-        if not self._stale:
-            self._stale = True
-            self._engine.update(self._projection.stale(time.time()))
+        if not self.state.stale:
+            self.state.stale = True
+            self._engine.update(self.state.projection.stale(time.time()))
+
+
+def _state(settings: Settings, model: IedModel, bound: BoundModel, engine: Engine) -> IedState:
+    folder = settings.gateway.state_dir
+    store = Store(folder / FILE)
+    assignment = Assignment(
+        bound.of_scope(Scope.EVSE), settings.ied.evses, folder / ASSIGNMENT_FILE
+    )
+    groups = {
+        device: functools.partial(_is_member, settings.ied.groups.get(device, ()))
+        for device in bound.of_scope(Scope.GROUP)
+    }
+    projection = Projection(bound.values, assignment, groups, _subscriptions(model), engine.read)
+    stored: dict[ObjectReference, Native] = {
+        reference: value for (reference, group), value in store.items() if not group
+    }
+    return IedState(model, bound, store, Modes(model, stored), assignment, projection)
+
+
+def _is_member(patterns: tuple[str, ...], evse_id: str) -> bool:
+    return any(fnmatch.fnmatchcase(evse_id, pattern) for pattern in patterns)
 
 
 def _merged(older: Snapshot, newer: Snapshot) -> Snapshot:

@@ -42,7 +42,7 @@ async def _serve(worker: Worker) -> None:
 
     service = IedService(settings, model, bound, engine, send)
     link = AsyncLink(worker, service.take)
-    front = Front(engine, _limits(settings), service.audit)
+    front = Front(engine, _limits(settings), service.decisions.audit)
     service.start()
     try:
         await front.start(settings.ied.host, settings.ied.port)

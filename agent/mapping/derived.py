@@ -12,7 +12,7 @@ from typing import Final
 
 from agent.errors import AlarmCode
 from agent.mapping.group import GroupView
-from agent.messages import EvseView, Snapshot
+from agent.messages import Authority, EvseView, Snapshot
 
 _OK, _WARNING, _ALARM = 1, 2, 3
 _SEVERE: Final = frozenset(
@@ -131,6 +131,11 @@ def clock_accuracy(snapshot: Snapshot, _view: EvseView | None, _group: GroupView
     return 10 if snapshot.clock_synchronised else 31
 
 
+def local(snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None) -> bool:
+    """Loc: a local operator's order rules the loop."""
+    return snapshot.loop.authority is Authority.LOCAL_OPERATOR
+
+
 def stored_wh(_snapshot: Snapshot, view: EvseView | None, _group: GroupView | None) -> float | None:
     """Energy in the vehicle's battery, Wh."""
     if view is None or view.status.soc_pct is None or view.status.capacity_wh is None:
@@ -232,6 +237,7 @@ DERIVED: Final[Mapping[str, Derived]] = {
         highest_w,
         hz_start_over,
         hz_start_under,
+        local,
         lowest_w,
         soc_high,
         soc_low,
