@@ -1,4 +1,4 @@
-"""All filters of one setting: one real matrix for each 0.1 Hz bin, designed at the start.
+"""All filters of one setting: one real matrix for each 0.1 Hz bin, designed when first needed.
 
 Multiplying a window of real samples (channels in rows) with a bin's matrix gives every number
 that a report needs, so one matrix product serves all streams whose frequency is in that bin.
@@ -7,7 +7,6 @@ that a report needs, so one matrix product serves all streams whose frequency is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -23,6 +22,9 @@ from agent.estimation.settings import Settings, odd_length
 SPAN_HZ: Final = 5.6
 """Bins reach this far from nominal; class M is tested to ±5 Hz."""
 
+READY_HZ: Final = 0.3
+"""Bins this near to nominal are designed at once: where a grid is when a process starts."""
+
 BRIDGE_CYCLES: Final = 3
 BRIDGE_NOISE: Final = 1e-5
 DETECTOR_NOISE: Final = 1e-4
@@ -37,12 +39,89 @@ MAIN = slice(6, 9)
 COLUMNS: Final = 9
 
 
+class BinDesigner:
+    """Designs the filters of one bin: detector, bridge, main window and fundamental."""
+
+    def __init__(self, settings: Settings) -> None:
+        spacing_s = 1 / settings.engine_rate_hz
+        nominal_hz = settings.nominal_hz
+        self._settings = settings
+        self._spacing_s = spacing_s
+        self.rows = settings.window_samples
+        self._detector = Designer(
+            Window(odd_length(settings.samples_per_cycle), spacing_s, settings.decimation),
+            nominal_hz,
+            DETECTOR_NOISE,
+            orders=(0,),
+        )
+        self._bridge = Designer(
+            Window(bridge_samples(settings), spacing_s, settings.decimation),
+            nominal_hz,
+            BRIDGE_NOISE,
+            orders=(1, 2, 2),
+        )
+        self._main = Designer(
+            main_window(settings),
+            nominal_hz,
+            settings.preset.noise,
+            orders=(2, 2, 2),
+            out_of_band=True,
+        )
+        self._lags = [round(cycles * settings.samples_per_cycle) for cycles in range(3)]
+
+    def matrix(self, centre_hz: float) -> FloatArray:
+        """Return the matrix of the bin around ``centre_hz``, (N, 2·COLUMNS + 2)."""
+        columns = np.zeros((self.rows, COLUMNS), dtype=np.complex128)
+        one_cycle = self._detector.filters(centre_hz)[0]
+        for column, lag in enumerate(self._lags):
+            place(columns[:, column], one_cycle, lag)
+        for column, row in enumerate(self._bridge.filters(centre_hz)):
+            place(columns[:, BRIDGE.start + column], row)
+        columns[:, MAIN] = self._main.filters(centre_hz).T
+        fundamental = np.zeros((self.rows, 2))
+        pair = fundamental_pair(
+            cycle_weights(self._settings, centre_hz), centre_hz * self._spacing_s
+        )
+        fundamental[-len(pair) :] = pair
+        return np.hstack([columns.real, columns.imag, fundamental])
+
+
+class BinMatrices:
+    """One matrix a bin. A bin that is asked for before its turn is designed there and then.
+
+    Safe to fill from a second thread: a matrix is complete before it can be seen, and two
+    threads that design the same bin write the same numbers.
+    """
+
+    def __init__(self, designer: BinDesigner, centres_hz: FloatArray) -> None:
+        self._designer = designer
+        self._centres_hz = centres_hz
+        self._matrices: list[NDArray[np.float32] | None] = [None] * len(centres_hz)
+        self._order = np.argsort(np.abs(centres_hz - centres_hz[len(centres_hz) // 2]))
+        self.shape = (len(centres_hz), designer.rows, 2 * COLUMNS + 2)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        matrix = self._matrices[index]
+        if matrix is None:
+            designed = self._designer.matrix(float(self._centres_hz[index]))
+            matrix = self._matrices[index] = designed.astype(np.float32)
+        return matrix
+
+    def design_next(self) -> bool:
+        """Design the missing bin that is nearest to nominal; False when none is missing."""
+        missing = next((i for i in self._order if self._matrices[i] is None), None)
+        if missing is None:
+            return False
+        self[int(missing)]
+        return True
+
+
 @dataclass(frozen=True, slots=True)
 class FilterBank:
     """Filters and one-cycle weights for every bin.
 
     Attributes:
-        filters: (bins, N, 2·COLUMNS + 2): real parts, imaginary parts, then the pair of columns
+        filters: By bin, (N, 2·COLUMNS + 2): real parts, imaginary parts, then the pair of columns
             whose squares sum to the mean square of the fundamental over the newest cycle.
         cycle_weights: (bins, samples of the longest cycle): weights of the mean over one actual
             cycle, aligned on the newest sample.
@@ -51,7 +130,7 @@ class FilterBank:
         nominal_hz: Its frequency.
     """
 
-    filters: NDArray[np.float32]
+    filters: BinMatrices
     cycle_weights: NDArray[np.float32]
     bridge_delay: int
     nominal_bin: int
@@ -72,7 +151,7 @@ class FilterBank:
 
 @lru_cache(maxsize=8)
 def filter_bank(nominal_hz: int, samples_per_second: int, filter_name: str) -> FilterBank:
-    """Design every bin; one to three seconds, shared by all estimators of the same setting."""
+    """Return the bank, with the bins around nominal designed; shared by all of one setting."""
     settings = Settings(
         nominal_hz=nominal_hz,
         samples_per_second=samples_per_second,
@@ -80,8 +159,11 @@ def filter_bank(nominal_hz: int, samples_per_second: int, filter_name: str) -> F
     )
     half = round(SPAN_HZ / BIN_HZ)
     centres_hz = nominal_hz + BIN_HZ * np.arange(-half, half + 1)
+    matrices = BinMatrices(BinDesigner(settings), centres_hz)
+    for _ in range(2 * round(READY_HZ / BIN_HZ) + 1):
+        matrices.design_next()
     return FilterBank(
-        filters=np.stack(_bin_matrices(settings, centres_hz)).astype(np.float32),
+        filters=matrices,
         cycle_weights=np.stack([cycle_weights(settings, centre) for centre in centres_hz]).astype(
             np.float32
         ),
@@ -91,44 +173,20 @@ def filter_bank(nominal_hz: int, samples_per_second: int, filter_name: str) -> F
     )
 
 
+def design_all(settings: Settings) -> None:
+    """Design every bin that is still missing, the nearest to nominal first.
+
+    Call it from a thread of its own: an estimator that works meanwhile designs the one that it
+    needs itself, and is late by that once (some 20 ms).
+    """
+    bank = filter_bank(settings.nominal_hz, settings.samples_per_second, settings.filter)
+    while bank.filters.design_next():
+        pass
+
+
 def bridge_samples(settings: Settings) -> int:
     """Engine samples of the three-cycle window; odd."""
     return odd_length(BRIDGE_CYCLES * settings.samples_per_cycle)
-
-
-def _bin_matrices(settings: Settings, centres_hz: FloatArray) -> Sequence[FloatArray]:
-    spacing_s = 1 / settings.engine_rate_hz
-    nominal_hz = settings.nominal_hz
-    detector = Designer(
-        Window(odd_length(settings.samples_per_cycle), spacing_s, settings.decimation),
-        nominal_hz,
-        DETECTOR_NOISE,
-        orders=(0,),
-    )
-    bridge = Designer(
-        Window(bridge_samples(settings), spacing_s, settings.decimation),
-        nominal_hz,
-        BRIDGE_NOISE,
-        orders=(1, 2, 2),
-    )
-    main = Designer(
-        main_window(settings), nominal_hz, settings.preset.noise, orders=(2, 2, 2), out_of_band=True
-    )
-    lags = [round(cycles * settings.samples_per_cycle) for cycles in range(3)]
-    matrices = []
-    for centre_hz in centres_hz:
-        columns = np.zeros((settings.window_samples, COLUMNS), dtype=np.complex128)
-        one_cycle = detector.filters(centre_hz)[0]
-        for column, lag in enumerate(lags):
-            place(columns[:, column], one_cycle, lag)
-        for column, row in enumerate(bridge.filters(centre_hz)):
-            place(columns[:, BRIDGE.start + column], row)
-        columns[:, MAIN] = main.filters(centre_hz).T
-        fundamental = np.zeros((settings.window_samples, 2))
-        pair = fundamental_pair(cycle_weights(settings, centre_hz), centre_hz * spacing_s)
-        fundamental[-len(pair) :] = pair
-        matrices.append(np.hstack([columns.real, columns.imag, fundamental]))
-    return matrices
 
 
 def main_window(settings: Settings) -> Window:

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from agent.estimation.bank import SPAN_HZ, filter_bank
 from agent.estimation.estimates import Estimates, Quality
 from agent.estimation.gaps import Prediction
-from agent.estimation.gate import LONGEST_HOLD_S
 from agent.estimation.intake import Intake
 from agent.estimation.quality import Conditions, flags, quality, uncertainty_hz
 from agent.estimation.quantities import measure
@@ -50,7 +49,6 @@ class Estimator:
 
         self._published_hz = np.full(n_streams, float(settings.nominal_hz))
         self._measured_at = np.zeros(n_streams, dtype=np.int64)
-        self._voltage_at = np.zeros(n_streams, dtype=np.int64)
         self._since_look = 0
         self._estimates = self._look()
 
@@ -123,7 +121,6 @@ class Estimator:
 
     def _conditions(self, track: Track) -> Conditions:
         intake, rate_hz = self._intake, self._settings.engine_rate_hz
-        self._voltage_at = np.where(track.low_voltage, self._voltage_at, intake.count)
         voltage_gap, current_gap = intake.missing_shares()
         beyond_hz = np.abs(track.f_hz - self._settings.nominal_hz)
         return Conditions(
@@ -132,7 +129,6 @@ class Estimator:
             bridge=track.phase.bridge,
             overdue=track.phase.overdue,
             low_voltage=track.low_voltage,
-            without_voltage=intake.count - self._voltage_at > LONGEST_HOLD_S * rate_hz,
             out_of_span=beyond_hz > SPAN_HZ,
             clock_free=intake.clock_free,
             clock_local=intake.clock_local,

@@ -41,8 +41,6 @@ class Conditions:
     bridge: Mask
     overdue: Mask
     low_voltage: Mask
-    without_voltage: Mask
-    """Low voltage for longer than a hold may last."""
     out_of_span: Mask
     clock_free: Mask
     clock_local: Mask
@@ -60,7 +58,7 @@ def flags(conditions: Conditions) -> NDArray[np.uint16]:
     bits = np.zeros(conditions.warm_up.shape, dtype=np.uint16)
     for flag, mask in (
         (Flag.WARM_UP, conditions.warm_up),
-        (Flag.EVENT, conditions.hold | conditions.bridge | conditions.overdue),
+        (Flag.EVENT, conditions.hold | conditions.bridge),
         (Flag.BRIDGE, conditions.bridge),
         (Flag.LOW_VOLTAGE, conditions.low_voltage),
         (Flag.GAP_FILLED, conditions.voltage_gap > 0),
@@ -76,12 +74,9 @@ def flags(conditions: Conditions) -> NDArray[np.uint16]:
 
 def quality(conditions: Conditions) -> NDArray[np.uint8]:
     """The worst ``Quality`` that any condition asks for."""
-    invalid = (
-        conditions.warm_up | conditions.without_voltage | (conditions.voltage_gap > LARGEST_GAP)
-    )
+    invalid = conditions.warm_up | conditions.overdue | (conditions.voltage_gap > LARGEST_GAP)
     questionable = (
         conditions.bridge
-        | conditions.overdue
         | conditions.out_of_span
         | conditions.clock_free
         | (conditions.voltage_gap > GOOD_GAP)
@@ -104,7 +99,7 @@ def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings)
         np.full_like(f_hz, FILTER_HZ),
         DISAGREEMENT * conditions.disagreement_hz,
         GAP_HZ * conditions.voltage_gap,
-        np.where(conditions.bridge | conditions.overdue, BRIDGE_HZ, 0.0),
+        np.where(conditions.bridge, BRIDGE_HZ, 0.0),
         HELD_DRIFT_HZ_S * conditions.held_s,
         1e-6 * clock_ppm * f_hz,
     )

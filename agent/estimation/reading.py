@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from agent.estimation.arrays import ComplexArray, FloatArray
 from agent.estimation.bank import BRIDGE, COLUMNS, DETECTOR, MAIN, FilterBank
-from agent.estimation.phasors import frequency_and_rocof, positive_sequence
+from agent.estimation.phasors import frequency_and_rocof, negative_sequence, positive_sequence
 
 PHASES = 3
 
@@ -58,6 +58,11 @@ class Reading:
     def cycles(self) -> ComplexArray:
         """Positive-sequence p_0 of the newest three single cycles, (streams, 3)."""
         return self._positive[:, DETECTOR]
+
+    @property
+    def cycles_negative(self) -> ComplexArray:
+        """Negative-sequence p_0 of the same cycles."""
+        return negative_sequence(self._functionals[:PHASES, :, DETECTOR])
 
     @property
     def phasors(self) -> ComplexArray:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agent.estimation.arrays import FloatArray, Mask
 from agent.estimation.bank import FilterBank
-from agent.estimation.gate import LONGEST_HOLD_S, EventTimeline, Phase, StepDetector
+from agent.estimation.gate import EventGate, Phase, step_measures
 from agent.estimation.interference import BIN_HZ
 from agent.estimation.phasors import TO_RMS
 from agent.estimation.reading import Reading
@@ -23,6 +23,9 @@ RECENTRE_HZ: Final = 0.8 * BIN_HZ
 
 RECENTRE_ATTEMPTS: Final = 3
 """Far from its centre a filter is biased: from 50 to 45 Hz takes a second look."""
+
+STEP_IN_SIGHT_CYCLES: Final = 3.5
+"""How far back the step measures look: the first sample is a step too."""
 
 HELD_TICKS: Final = 3
 """A held frequency is this old, so that no part of the step is in it."""
@@ -66,13 +69,14 @@ class FrequencyTracker:
             - bank.bridge_delay / settings.engine_rate_hz
         )
         self._bins = np.full(streams, bank.nominal_bin, dtype=np.intp)
-        self._detector = StepDetector(streams, ticks_per_second)
-        self._timeline = EventTimeline(
+        self._quiet_at = round(STEP_IN_SIGHT_CYCLES * settings.samples_per_cycle)
+        self._gate = EventGate(
             streams,
             settings.samples_per_cycle,
             settings.window_samples,
             2 * bank.bridge_delay + 1,
-            round(LONGEST_HOLD_S * settings.engine_rate_hz),
+            settings.engine_rate_hz,
+            ticks_per_second,
         )
         nominal = np.full(streams, float(settings.nominal_hz))
         self._f_past = np.tile(nominal, (HELD_TICKS, 1))
@@ -92,27 +96,33 @@ class FrequencyTracker:
         self._recentre(reading, phase)
         self._f_held = np.where(phase.began, self._f_past[-1], self._f_held)
         self._rocof_held = np.where(phase.began, self._rocof_past[-1], self._rocof_held)
-        self._remember(reading)
 
         in_event = phase.hold | phase.bridge
         rocof = np.where(in_event, self._rocof_held, reading.rocof_main)
         # The bridge looks at a later instant than the one reported.
         f_bridge = reading.f_bridge - rocof * self._bridge_lead_s
-        f_hz = np.where(phase.bridge, f_bridge, reading.f_main)
+        measured_hz = np.where(phase.bridge, f_bridge, reading.f_main)
+        f_hz = np.where(phase.hold, self._f_held, measured_hz)
+        self._f_past = np.concatenate([f_hz[np.newaxis], self._f_past[:-1]])
+        self._rocof_past = np.concatenate([rocof[np.newaxis], self._rocof_past[:-1]])
         return Track(
             reading=reading,
             warm_up=newest < self._warm_at,
             phase=phase,
             low_voltage=low_voltage,
-            f_hz=np.where(phase.hold, self._f_held, f_hz),
+            f_hz=f_hz,
             rocof_hz_s=rocof,
             disagreement_hz=np.abs(f_bridge - reading.f_main),
         )
 
     def _advance_events(self, reading: Reading, low_voltage: Mask, newest: int) -> Phase:
-        stepped = self._detector.steps(reading.cycles)
-        watching = self._gated and newest >= self._warm_at
-        return self._timeline.advance(newest, stepped & watching, low_voltage & watching)
+        measures = step_measures(reading.cycles, reading.cycles_negative)
+        if newest >= self._warm_at:
+            return self._gate.advance(newest, self._gated * measures, low_voltage & self._gated)
+        if newest > self._quiet_at:
+            self._gate.learn(measures)
+        never = np.zeros(low_voltage.shape, dtype=bool)
+        return Phase(began=never, hold=never, bridge=never, overdue=never)
 
     def _recentre(self, reading: Reading, phase: Phase) -> None:
         """Change bins where the frequency has left its own, never while a step is in sight."""
@@ -124,7 +134,3 @@ class FrequencyTracker:
             if not len(streams):
                 return
             reading.recentre(streams, bins[streams])
-
-    def _remember(self, reading: Reading) -> None:
-        self._f_past = np.concatenate([reading.f_main[np.newaxis], self._f_past[:-1]])
-        self._rocof_past = np.concatenate([reading.rocof_main[np.newaxis], self._rocof_past[:-1]])

@@ -55,7 +55,18 @@ def play(
     transport: Transport = quantised,
 ) -> Recording:
     """Play one waveform a stream; the first sample is taken at t = 0, a UTC second."""
-    estimator = Estimator(settings, len(sources))
+
+    def voltages(t_s: Array) -> Array:
+        return transport(np.stack([source.voltages(t_s) for source in sources]))
+
+    return play_block(settings, voltages, len(sources), duration_s)
+
+
+def play_block(
+    settings: Settings, voltages: Transport, streams: int, duration_s: float
+) -> Recording:
+    """Play ``voltages(t_s)`` of shape (streams, 3, len(t_s))."""
+    estimator = Estimator(settings, streams)
     rate = settings.samples_per_second
     reports = int((duration_s - settings.delay_samples / rate) * settings.reports_per_second)
     rows = []
@@ -63,8 +74,7 @@ def play(
     for report in range(1, reports + 1):
         end = settings.newest_sample(report) + 1
         t_s = np.arange(start, end) / rate
-        samples = np.stack([source.voltages(t_s) for source in sources])
-        estimator.push(transport(samples))
+        estimator.push(voltages(t_s))
         estimates = estimator.report()
         assert estimates.instant_sample == end - 1 - settings.delay_samples
         rows.append(
