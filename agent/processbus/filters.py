@@ -1,7 +1,8 @@
 """Estimator settings by sampling rate, with the filters designed off the hot path.
 
-Designing all filters of a rate takes seconds. The rate that is expected is designed before the
-capture opens; another one, found on the wire, in a thread while the other streams run on.
+Designing all filters of a rate takes seconds. Those around nominal frequency, of the rate that is
+expected, are designed before the capture opens; the others, and those of another rate found on
+the wire, in a thread while the streams run on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
-from agent.estimation import Estimator, Settings
+from agent.estimation import Estimator, Settings, design_all
 
 
 @dataclass(slots=True)
@@ -41,7 +42,7 @@ class FilterChoice:
         return self._ready.get(rate_hz)
 
     def design(self, rate_hz: int) -> None:
-        """Design the filters of a rate now."""
+        """Design the filters around nominal frequency now, the others in a thread."""
         settings = Settings(
             nominal_hz=self.nominal_hz,
             samples_per_second=rate_hz,
@@ -51,3 +52,5 @@ class FilterChoice:
         )
         Estimator(settings)
         self._ready[rate_hz] = settings
+        if not self.wait:
+            threading.Thread(target=design_all, args=(settings,), daemon=True).start()
