@@ -1,6 +1,7 @@
 """`agent.toml` and `power-profile.conf` → frozen settings."""
 
-from agent.config.loader import DEFAULT_PATH, load_settings, section_types
+from agent.config.firewall import Firewall
+from agent.config.loader import DEFAULT_PATH, load_settings, read_settings, section_types
 from agent.config.profile import PowerProfile, parse_profile, read_profile
 from agent.config.sections import Section
 from agent.config.settings import (
@@ -17,6 +18,7 @@ from agent.config.stations import StationListener, Stations
 __all__ = [
     "DEFAULT_PATH",
     "Control",
+    "Firewall",
     "Gateway",
     "Grid",
     "Ied",
@@ -30,5 +32,6 @@ __all__ = [
     "load_settings",
     "parse_profile",
     "read_profile",
+    "read_settings",
     "section_types",
 ]

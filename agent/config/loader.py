@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
-from agent.config.credentials import credential
 from agent.config.profile import PowerProfile, read_profile
 from agent.config.sections import Section, read_section
 from agent.config.settings import Gateway, Settings
+from agent.config.unit import credential, with_state_folder
 from agent.errors import ConfigurationError, Finding
 
 DEFAULT_PATH: Final = Path("/etc/v2g/agent.toml")
@@ -26,8 +26,21 @@ def load_settings(path: Path = DEFAULT_PATH) -> Settings:
         ConfigurationError: With every finding: unknown tables and keys, wrong types and ranges,
             an unreadable file, and the power profile's lines.
     """
-    document = _read_toml(path)
-    sections, findings = _read_sections(document, path)
+    settings, findings = read_settings(path)
+    if findings:
+        raise ConfigurationError(tuple(findings))
+    return settings
+
+
+def read_settings(path: Path = DEFAULT_PATH) -> tuple[Settings, list[Finding]]:
+    """Return what can be used of a configuration, and everything that is wrong with it.
+
+    A table with a finding stands at its defaults; only a check goes on with such settings.
+    """
+    try:
+        sections, findings = _read_sections(_read_toml(path), path)
+    except ConfigurationError as error:
+        return Settings(path=path), list(error.findings)
     profile = PowerProfile()
     gateway = sections.get("gateway", Gateway())
     if gateway is not None:
@@ -35,9 +48,9 @@ def load_settings(path: Path = DEFAULT_PATH) -> Settings:
             profile = read_profile(_beside(path, gateway.power_profile))
         except ConfigurationError as error:
             findings += error.findings
-    if findings:
-        raise ConfigurationError(tuple(findings))
-    return Settings(path=path, power=profile, **sections)
+        sections["gateway"] = with_state_folder(gateway)
+    usable = {name: section for name, section in sections.items() if section is not None}
+    return Settings(path=path, power=profile, **usable), findings
 
 
 def section_types() -> dict[str, type[Section]]:

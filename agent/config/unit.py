@@ -1,8 +1,10 @@
-"""Keys that systemd hands to one process (systemd.exec(5), LoadCredential=).
+"""What systemd gives to one process: its keys and its folder (systemd.exec(5)).
 
 The configuration names a key where the operator put it, a folder that no process of the gateway
 may read. systemd copies the files of a role's folder into memory that only this process reads;
-there they are called `tls_NAME`. So one configuration serves both with systemd and without.
+there they are called `tls_NAME` (LoadCredential=). In the same way `state_dir` is this process's
+own folder below the configured one (StateDirectory=). So one configuration serves all processes,
+with systemd and without.
 """
 
 from __future__ import annotations
@@ -11,6 +13,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+import msgspec
+
+from agent.config.settings import Gateway
 
 PREFIX: Final = "tls_"
 
@@ -25,3 +31,9 @@ def credential(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
         if given.is_file():
             return given
     return path
+
+
+def with_state_folder(gateway: Gateway, environment: Mapping[str, str] = os.environ) -> Gateway:
+    """Return `[gateway]` with the state folder that this process's unit gives it, if any."""
+    given = environment.get("STATE_DIRECTORY", "").split(":")[0]
+    return msgspec.structs.replace(gateway, state_dir=Path(given)) if given else gateway
