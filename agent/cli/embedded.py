@@ -35,7 +35,7 @@ class SiteOptions:
 
     folder: Path
     nominal_hz: int = 50
-    stations: int = 6
+    stations: int = 4
     ocpp_port: int = 0
     mms_port: int = 0
     """0 picks a free port; see `free_port`."""
@@ -174,6 +174,8 @@ class Site:
             f"ws://{self.options.host}:{self.options.ocpp_port}",
             "--count",
             str(self.options.stations),
+            "--mix",
+            station_mix(self.options.stations),
         )
 
     def dip(self) -> None:
@@ -218,6 +220,11 @@ class Site:
             with contextlib.suppress(json.JSONDecodeError, KeyError):
                 event = json.loads(line)
                 self.bus_events.append({"event": event["event"], "wire_s": event["wire_s"]})
+
+
+def station_mix(count: int) -> str:
+    """Most stations bidirectional, and one each of the two older protocol versions."""
+    return f"2.1:{max(1, count - 2)},2.0.1:1,1.6:1"
 
 
 def _die_with_parent() -> None:

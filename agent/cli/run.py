@@ -120,6 +120,7 @@ def _wait_until_up(client: GatewayClient, record: Record, stations: int) -> None
         record.take(message)
         measured = record.snapshot and record.snapshot.measurement
         if measured and measured.quality == "good" and len(record.stations) >= stations:
+            record.alarms.clear()  # until now there was no frequency, and that is an alarm
             return
         if (ended := record.site.ended()) is not None:
             raise UnavailableError(f"{ended[0]} ended with {ended[1]}")
@@ -226,7 +227,7 @@ def _run(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make run ARGS=…", description=__doc__)
     parser.add_argument("--for", dest="run_s", type=duration_s, default=math.inf, metavar="30s")
     parser.add_argument("--json", action="store_true", help="a one-line JSON summary last")
-    parser.add_argument("--stations", type=int, default=6)
+    parser.add_argument("--stations", type=int, default=4)
     parser.add_argument("--nominal", type=int, choices=(50, 60), default=50)
     parser.add_argument("--filter", choices=("default", "low-latency"), default="default")
     parser.add_argument("--keep", type=Path, help="folder that keeps configuration and logs")

@@ -88,7 +88,7 @@ def _monotonic(extra: list[tuple[int, int, bytes]]) -> float:
 
 
 @contextlib.contextmanager
-def running_site(stations: int = 6, **options: object) -> Iterator[tuple[Site, GatewayClient]]:
+def running_site(stations: int = 4, **options: object) -> Iterator[tuple[Site, GatewayClient]]:
     """Start the gateway on an embedded site; yield it when its frequency is good."""
     with (
         tempfile.TemporaryDirectory(prefix="v2g-bench-") as name,
