@@ -11,6 +11,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from agent.ocpp import Event, Payload, Request, Session
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.station import Station
+from agent.vehicles.stations.throttle import Bucket
 
 MAX_UNREAD: Final = 256 * 1024
 """Bytes that may wait for a station that does not read, before it is disconnected."""
@@ -39,17 +40,28 @@ class Connection(WSListener):
     Attributes:
         peer: Address for messages to people.
         proven: The identity was proven by password or certificate.
-        heard_s: Monotonic time of the last frame of the station.
+        serial_number: Of the certificate that proved it.
+        since_s: Monotonic time of the upgrade. `heard_s`: of the last frame of the station.
     """
 
     def __init__(
-        self, station: Station, session: Session, owner: ConnectionOwner, peer: str, proven: bool
+        self,
+        station: Station,
+        session: Session,
+        owner: ConnectionOwner,
+        peer: str,
+        *,
+        proven: bool = False,
+        serial_number: int | None = None,
+        messages_per_s: float = 50.0,
     ) -> None:
         self.station = station
         self.session = session
         self.peer = peer
         self.proven = proven
-        self.heard_s = 0.0
+        self.serial_number = serial_number
+        self.since_s = self.heard_s = 0.0
+        self._bucket = Bucket(messages_per_s)
         self._owner = owner
         self._transport: WSTransport | None = None
         self._parts: list[bytes] = []
@@ -57,7 +69,7 @@ class Connection(WSListener):
     def on_ws_connected(self, transport: WSTransport) -> None:
         """The handshake is complete."""
         self._transport = transport
-        self.heard_s = Instant.now().mono_s
+        self.since_s = self.heard_s = Instant.now().mono_s
         self._owner.connected(self)
         self.flush()
 
@@ -76,7 +88,10 @@ class Connection(WSListener):
             transport.disconnect()
         elif kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
             message = self._join(kind, frame)
-            if message is not None:
+            if not self._bucket.take(at.mono_s):
+                logger.warning("{}: sends more than it may; disconnected", self.name)
+                self.close(WSCloseCode.POLICY_VIOLATION, "too many messages")
+            elif message is not None:
                 self._owner.happened(self, self.session.receive(message, at.mono_s), at)
                 self.flush()
         elif kind is WSMsgType.BINARY:
@@ -91,10 +106,17 @@ class Connection(WSListener):
         key: Hashable = None,
         urgent: bool = False,
         valid_until_s: float = float("inf"),
+        checked: bool = False,
     ) -> None:
         """Ask the station, now or as soon as its last answer is in. Raises as `Session.call`."""
         self.session.call(
-            action, payload, tag=tag, key=key, urgent=urgent, valid_until_s=valid_until_s
+            action,
+            payload,
+            tag=tag,
+            key=key,
+            urgent=urgent,
+            valid_until_s=valid_until_s,
+            checked=checked,
         )
         self.flush()
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
+from agent.messages import Alarm
 from agent.ocpp import CallError, ErrorCode, Payload
+from agent.vehicles.stations.authorization import Authorizer
+from agent.vehicles.stations.capability import StationModels
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.station import Station
 
-EPOCH_2020_S = 1_577_836_800
+EPOCH_2020_S: Final = 1_577_836_800
 
 
 @dataclass(slots=True)
@@ -20,10 +23,16 @@ class Policy:
     Attributes:
         heartbeat_s: Interval given to every station.
         meter_interval_s: Time between two meter values during a transaction.
+        signs_certificates: There is a CA for the stations' certificate requests.
+        alarm: Tells the control of an alarm.
     """
 
     heartbeat_s: int = 60
     meter_interval_s: int = 1
+    authorizer: Authorizer = field(default_factory=Authorizer)
+    models: StationModels = field(default_factory=StationModels)
+    signs_certificates: bool = False
+    alarm: Callable[[Alarm], None] = lambda _alarm: None
     _last_transaction: int = field(default=0, repr=False)
 
     def next_transaction_id(self, now: Instant) -> int:
@@ -41,12 +50,32 @@ class Context:
     at: Instant
 
 
-Handler = Callable[[Context, dict[str, Any]], Payload]
+@dataclass(frozen=True, slots=True)
+class AskUpstream:
+    """The CSMS decides; `fallback` makes the answer when it does not in time.
+
+    `adopt` is given the CSMS's answer before the station is.
+    """
+
+    fallback: Callable[[], Payload]
+    adopt: Callable[[Payload], None] = lambda _payload: None
 
 
-def handle(
-    handlers: dict[str, Handler], context: Context, action: str, payload: Payload
-) -> Payload:
+@dataclass(frozen=True, slots=True)
+class SignRequest:
+    """The station wants a certificate: answer `answer`, then have the CSR signed."""
+
+    answer: Payload
+    csr: str
+    certificate_type: str = ""
+    request_id: int | None = None
+
+
+Answer = Payload | AskUpstream | SignRequest
+Handler = Callable[[Context, dict[str, Any]], Answer]
+
+
+def handle(handlers: dict[str, Handler], context: Context, action: str, payload: Payload) -> Answer:
     """Return the answer to a call.
 
     Raises:
@@ -62,3 +91,18 @@ def handle(
 def acknowledge(_context: Context, _payload: Payload) -> Payload:
     """Answer a message that needs no action with an empty object."""
     return {}
+
+
+def accept(_context: Context, _payload: Payload) -> Payload:
+    """Answer a message that needs no action with Accepted."""
+    return {"status": "Accepted"}
+
+
+def made_by(context: Context, vendor: str, model: str, serial: str, firmware: str) -> None:
+    """Take over who made the station, and with it what is known of such stations."""
+    station = context.station
+    station.booted = True
+    station.vendor, station.model_name = vendor, model
+    station.serial_number, station.firmware_version = serial, firmware
+    station.become(context.policy.models.find(vendor, model, firmware, station.version.subprotocol))
+    station.revision += 1

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 
 from agent.messages import EvseStatus, Validity
 from agent.ocpp.meter import Reading
+from agent.vehicles.stations.capability import DEFAULT, StationModel
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.response import ResponseTimer
+
+PLAUSIBLE = 1.5
+"""A power beyond this multiple of the equipment's rating is a fault of the meter."""
 
 
 @dataclass(slots=True)
@@ -24,23 +28,33 @@ class EvLimits:
     bidirectional: bool = False
     capacity_wh: float | None = None
     energy_needed_wh: float | None = None
-    target_soc_pct: float | None = None
     departure_utc_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Power that EVSE and vehicle permit together; magnitudes in watts."""
+
+    charge_max_w: float
+    charge_min_w: float
+    discharge_max_w: float
+    discharge_min_w: float
 
 
 @dataclass(slots=True)
 class Evse:
     """State of one EVSE and of the vehicle at it.
 
-    `charge_max_w` and `discharge_max_w` are the equipment's; the vehicle's are in `ev`.
+    Attributes:
+        model: Capability table of the station.
+        speaks_discharge: The protocol version can order discharge.
+        limit_w: Charging limit set by someone else at the station (NotifyChargingLimit).
+        mode: Operation mode in force; empty before the first order.
     """
 
     number: int
-    charge_max_w: float
-    discharge_max_w: float
-    charge_min_w: float = 0.0
-    discharge_min_w: float = 0.0
-    step_w: float = 0.0
+    model: StationModel = DEFAULT
+    speaks_discharge: bool = False
     plugged: bool = False
     charging: bool = False
     faulted: str = ""
@@ -48,34 +62,44 @@ class Evse:
     transaction_id: str = ""
     ev_id: str = ""
     ev: EvLimits = field(default_factory=EvLimits)
+    limit_w: float | None = None
     reading: Reading = field(default_factory=Reading)
     measured: Instant | None = None
+    rejected: int = 0
     setpoint_w: float | None = None
-    local_frequency: bool = False
+    mode: str = ""
     response: ResponseTimer = field(default_factory=ResponseTimer)
 
     def measure(self, reading: Reading, at: Instant) -> None:
-        """Take over the values that `reading` has."""
+        """Take over the values that `reading` has; implausible power is counted, not used."""
         old = self.reading
-        for name in ("p_w", "q_var", "soc_pct", "export_wh", "import_wh", "f_hz"):
+        self.rejected += reading.rejected
+        p_w = reading.p_w
+        if p_w is not None:
+            p_w *= self.model.meter_sign
+            if abs(p_w) > PLAUSIBLE * max(self.model.charge_max_w, self.model.discharge_max_w):
+                self.rejected += 1
+            else:
+                old.p_w, self.measured = p_w, at
+                self.response.measured(p_w, at.mono_s)
+        for name in ("q_var", "soc_pct", "export_wh", "import_wh", "f_hz"):
             if getattr(reading, name) is not None:
                 setattr(old, name, getattr(reading, name))
         old.voltage_v = reading.voltage_v or old.voltage_v
         old.current_a = reading.current_a or old.current_a
-        if reading.p_w is not None:
-            self.measured = at
-            self.response.measured(reading.p_w, at.mono_s)
 
-    def begin(self, transaction_id: str) -> None:
-        """A transaction begins: what was known of an earlier vehicle is forgotten."""
-        if transaction_id != self.transaction_id:
-            self.setpoint_w = None
-            self.transaction_id = transaction_id
+    def begin(self, transaction_id: str) -> bool:
+        """A transaction is under way; True when it is another one than before."""
+        if transaction_id == self.transaction_id:
+            return False
+        self.setpoint_w, self.mode = None, ""
+        self.transaction_id = transaction_id
+        return True
 
     def end(self) -> None:
         """The vehicle left or its transaction ended."""
-        self.transaction_id = self.ev_id = ""
-        self.plugged = self.charging = self.local_frequency = False
+        self.transaction_id = self.ev_id = self.mode = ""
+        self.plugged = self.charging = False
         self.ev = EvLimits()
         self.reading.p_w, self.reading.q_var, self.reading.soc_pct = 0.0, 0.0, None
         self.setpoint_w = None
@@ -83,34 +107,49 @@ class Evse:
 
     @property
     def can_discharge(self) -> bool:
-        """Both the equipment and the vehicle said so; nothing is assumed."""
-        return self.discharge_max_w > 0.0 and self.ev.bidirectional
+        """Equipment, version and vehicle all said so; nothing is assumed."""
+        return self.model.discharges and self.speaks_discharge and self.ev.bidirectional
 
     @property
-    def charge_limit_w(self) -> float:
-        """The smaller of the equipment's and the vehicle's charging power."""
-        return min(self.charge_max_w, _or(self.ev.charge_max_w, self.charge_max_w))
-
-    @property
-    def discharge_limit_w(self) -> float:
-        """The smaller of the equipment's and the vehicle's discharging power."""
-        if not self.can_discharge:
-            return 0.0
-        return min(self.discharge_max_w, _or(self.ev.discharge_max_w, self.discharge_max_w))
+    def envelope(self) -> Envelope:
+        """The narrower of the equipment's and the vehicle's limits."""
+        model, ev = self.model, self.ev
+        charge_w = min(model.charge_max_w, _or(ev.charge_max_w, model.charge_max_w))
+        charge_w = max(0.0, min(charge_w, _or(self.limit_w, charge_w)))
+        discharge_w = min(model.discharge_max_w, _or(ev.discharge_max_w, model.discharge_max_w))
+        return Envelope(
+            charge_max_w=charge_w,
+            charge_min_w=max(model.charge_min_w, ev.charge_min_w),
+            discharge_max_w=max(0.0, discharge_w) if self.can_discharge else 0.0,
+            discharge_min_w=max(model.discharge_min_w, ev.discharge_min_w),
+        )
 
     @property
     def base_w(self) -> float:
         """Power without our orders: a V2X vehicle waits, any other charges as fast as it can."""
         if self.can_discharge or not self.charging:
             return 0.0
-        return -self.charge_limit_w
+        return -self.envelope.charge_max_w
+
+    @property
+    def cannot(self) -> tuple[str, ...]:
+        """What the control must not expect of this EVSE, for people to see."""
+        missing = []
+        if not self.model.orders:
+            missing.append("orders")
+        if not self.can_discharge:
+            missing.append("discharge")
+        if not (self.model.reactive and self.can_discharge):
+            missing.append("reactive power")
+        return tuple(missing)
 
     def status(
         self, station: str, protocol: str, maker: tuple[str, str], online: bool, now: Instant
     ) -> EvseStatus:
         """Return the message for the control; `maker` is vendor and model."""
         ready = online and self.plugged and bool(self.transaction_id) and not self.faulted
-        measured = self.measured
+        envelope, measured = self.envelope, self.measured
+        orderable = ready and self.model.orders
         return EvseStatus(
             evse_id=f"{station}/{self.number}",
             protocol=protocol,
@@ -121,13 +160,13 @@ class Evse:
             quality=Validity.GOOD if online and not self.faulted else Validity.INVALID,
             p_w=self.reading.p_w if online else None,
             q_var=self.reading.q_var if online else None,
-            charge_max_w=self.charge_limit_w if ready else 0.0,
-            discharge_max_w=self.discharge_limit_w if ready else 0.0,
-            charge_min_w=max(self.charge_min_w, self.ev.charge_min_w),
-            discharge_min_w=max(self.discharge_min_w, self.ev.discharge_min_w),
+            charge_max_w=envelope.charge_max_w if orderable else 0.0,
+            discharge_max_w=envelope.discharge_max_w if orderable else 0.0,
+            charge_min_w=envelope.charge_min_w,
+            discharge_min_w=envelope.discharge_min_w,
             base_w=self.base_w if ready else 0.0,
             setpoint_w=self.setpoint_w,
-            step_w=self.step_w,
+            step_w=self.model.step_w,
             soc_pct=self.reading.soc_pct,
             capacity_wh=self.ev.capacity_wh,
             departure_utc_s=self.ev.departure_utc_s,
@@ -141,7 +180,8 @@ class Evse:
             vendor=maker[0],
             model=maker[1],
             fault=self.faulted,
-            local_frequency=self.local_frequency,
+            local_frequency=self.mode == "LocalFrequency",
+            cannot=self.cannot,
         )
 
 

@@ -1,51 +1,62 @@
-"""Every station of this worker: routes orders down, keeps the control informed."""
+"""Every station of this worker: who is here, what they say, and what is said to them."""
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from loguru import logger
 
-from agent.errors import RefusedError
-from agent.messages import Message, OrderResult, OrderSent, Setpoint
+from agent.messages import (
+    GridSignal,
+    Message,
+    ModeOrder,
+    Setpoint,
+    StationAnswer,
+    StationCall,
+)
 from agent.ocpp import Answered, CallError, CallReceived, Event, Failed, Request, Version
-from agent.ocpp.profiles import order_request
+from agent.ocpp.timestamps import format_utc
+from agent.ocpp.v2x import OperationMode
 from agent.vehicles.stations import v2, v16
-from agent.vehicles.stations.capability import StationModel
 from agent.vehicles.stations.connection import Connection
-from agent.vehicles.stations.dialect import Context, Handler, Policy, handle
+from agent.vehicles.stations.device_model import learn_configuration, learn_variables
+from agent.vehicles.stations.dialect import (
+    AskUpstream,
+    Context,
+    Handler,
+    Policy,
+    SignRequest,
+    handle,
+)
 from agent.vehicles.stations.instant import Instant
-from agent.vehicles.stations.orders import plan
-from agent.vehicles.stations.station import Station
+from agent.vehicles.stations.order_desk import OrderDesk
+from agent.vehicles.stations.passage import UP, Passage
+from agent.vehicles.stations.station import FollowUp, Station
+
+Signer = Callable[[Connection, SignRequest], "asyncio.Task[None] | None"]
 
 _HANDLERS: Final[dict[Version, dict[str, Handler]]] = {
     Version.V16: v16.HANDLERS,
     Version.V201: v2.HANDLERS,
     Version.V21: v2.HANDLERS,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class OrderTag:
-    """Rides on a SetChargingProfile call, so that its fate can be told to the control."""
-
-    evse: int
-    setpoint: Setpoint
-    p_w: float
+_SIGNALLED: Final = frozenset({OperationMode.LOCAL_FREQUENCY, OperationMode.CENTRAL_FREQUENCY})
+PROBE_S: Final = 3.0
+"""Time that a connection has to show that it lives when its identity knocks again."""
 
 
 @dataclass(slots=True)
 class FleetCounters:
     """What the fleet did; goes into the worker's heartbeat."""
 
-    orders: int = 0
-    refused: int = 0
-    superseded: int = 0
-    call_errors: int = 0
     connects: int = 0
     disconnects: int = 0
+    takeovers_refused: int = 0
+    call_errors: int = 0
 
 
 class Fleet:
@@ -54,45 +65,95 @@ class Fleet:
     Args:
         policy: What the site decides for all stations.
         tell: Sends a message to the control.
+        signer: Starts the signing of a station's certificate request.
     """
 
-    def __init__(self, policy: Policy, tell: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        tell: Callable[[Message], None],
+        signer: Signer = lambda _connection, _wish: None,
+    ) -> None:
         self.policy = policy
         self.counters = FleetCounters()
         self.stations: dict[str, Station] = {}
         self.connections: dict[str, Connection] = {}
+        self.orders = OrderDesk(tell)
+        self.passage = Passage(tell)
         self._tell = tell
+        self._signer = signer
+        self._probes: dict[str, float] = {}
 
     def station(self, identity: str, version: Version) -> Station:
         """Return the station of this identity; a change of version starts it anew."""
         known = self.stations.get(identity)
         if known is None or known.version is not version:
-            known = Station(identity, version, StationModel())
+            profile = known.security_profile if known else 0
+            model = self.policy.models.find(protocol=version.subprotocol)
+            known = Station(identity, version, model, security_profile=profile)
             self.stations[identity] = known
         return known
 
-    def order(self, setpoint: Setpoint) -> None:
-        """Carry out an order of the control, or tell it why not."""
-        identity, _, number = setpoint.evse_id.rpartition("/")
-        connection = self.connections.get(identity)
+    def may_replace(self, identity: str, proven: bool, now_s: float) -> bool:
+        """Whether a new connection may take the place of one that is up.
+
+        Only who proved the identity may. Otherwise the present connection is asked for a sign of
+        life, and when it gives none it ends, so that the station's next attempt succeeds.
+        """
+        present = self.connections.get(identity)
+        if present is None or (proven and present.station.security_profile > 0):
+            return True
+        self.counters.takeovers_refused += 1
+        if identity not in self._probes:
+            self._probes[identity] = now_s + PROBE_S
+            present.heard_s = min(present.heard_s, now_s)
+            present.ping()
+        return False
+
+    def order(self, order: Setpoint | ModeOrder) -> None:
+        """Carry out an order of the control; those for other workers' stations are not ours."""
+        identity, _, number = order.evse_id.rpartition("/")
         station = self.stations.get(identity)
-        if station is None or not number.isdecimal() or int(number) not in station.evses:
-            return  # another worker's station
-        try:
-            self._send_order(station, connection, int(number), setpoint)
-        except (RefusedError, CallError) as error:
-            self._result(setpoint, accepted=False, reason=str(error))
+        if station is not None and number.isdecimal() and int(number) in station.evses:
+            self.orders.order(station, self.connections.get(identity), int(number), order)
+
+    def signal(self, signal: GridSignal) -> None:
+        """Pass the restoration signal on to all EVSEs in a frequency mode (Q07)."""
+        payload = {"timestamp": format_utc(signal.t_utc_s), "signal": signal.signal}
+        for connection in tuple(self.connections.values()):
+            modes = {evse.mode for evse in connection.station.evses.values()}
+            if connection.station.version is Version.V21 and modes & _SIGNALLED:
+                connection.call("AFRRSignal", payload, key="afrr", urgent=True)
+
+    def call(self, call: StationCall) -> None:
+        """Carry a call from above to its station, if it is one of ours."""
+        if call.station in self.stations:
+            self.passage.call(self.connections.get(call.station), call)
+
+    def answer(self, answer: StationAnswer) -> None:
+        """The CSMS answered a station's question."""
+        self.passage.answer(answer)
 
     def restate(self) -> None:
         """Tell the control everything: it is new, or was away."""
         for station in self.stations.values():
-            station.changed.update(station.evses)
-            self._publish(station, Instant.now())
+            station.touch_all()
+            self.publish(station, Instant.now())
 
     def expire(self, at: Instant) -> None:
-        """Give up calls whose time is over, on every connection."""
-        for connection in list(self.connections.values()):
+        """Give up what took too long, on every connection."""
+        for connection in tuple(self.connections.values()):
             connection.expire(at)
+        self.passage.expire(at.mono_s)
+        self.orders.release(at.mono_s)
+        self._end_probes(at.mono_s)
+
+    def revoke(self, serial_numbers: frozenset[int]) -> None:
+        """Disconnect the stations whose certificates were revoked."""
+        for connection in tuple(self.connections.values()):
+            if connection.serial_number in serial_numbers:
+                logger.warning("{}: its certificate was revoked; disconnected", connection.name)
+                connection.abort()
 
     def connected(self, connection: Connection) -> None:
         """A station is here; an older connection of it ends."""
@@ -103,15 +164,16 @@ class Fleet:
             old.abort()
         self.counters.connects += 1
         station.online = True
-        station.changed.update(station.evses)
-        self._publish(station, Instant.now())
-        logger.info("{} connected with {}", connection.name, station.version.label)
+        station.touch_all()
+        self.publish(station, Instant.now())
+        logger.debug("{} connected with {}", connection.name, station.version.label)
 
     def disconnected(self, connection: Connection) -> None:
         """A station is gone: the control must know at once."""
         station = connection.station
         for event in connection.session.close():
-            self._failed(event)
+            if isinstance(event, Failed):
+                self._failed(station, event)
         self.counters.disconnects += 1
         if self.connections.get(station.identity) is not connection:
             return
@@ -119,98 +181,75 @@ class Fleet:
         station.online = False
         for evse in station.evses.values():
             evse.response.cancel()
-        station.changed.update(station.evses)
-        self._publish(station, Instant.now())
-        logger.info("{} disconnected", connection.name)
+            evse.mode = ""
+        station.touch_all()
+        self.publish(station, Instant.now())
+        logger.debug("{} disconnected", connection.name)
 
     def happened(self, connection: Connection, events: list[Event], at: Instant) -> None:
         """Act on what a station sent, or did not send in time."""
+        station = connection.station
         for event in events:
             match event:
                 case CallReceived():
                     self._answer(connection, event, at)
                 case Answered():
-                    self._answered(connection, event, at)
+                    self._answered(station, event, at)
                 case Failed():
-                    self._failed(event)
-        self._publish(connection.station, at)
+                    self._failed(station, event)
+        self.publish(station, at)
         self._follow_up(connection)
 
     def written(self, connection: Connection, request: Request, at: Instant) -> None:
-        """An order left: its latency counts from here."""
-        tag = request.tag
-        if isinstance(tag, OrderTag):
-            evse = connection.station.evse(tag.evse)
-            evse.response.ordered(tag.p_w, at.mono_s, evse.reading.p_w)
-            setpoint = tag.setpoint
-            self.counters.orders += 1
-            self._tell(
-                OrderSent(setpoint.evse_id, setpoint.seq, tag.p_w, at.mono_s, setpoint.wire_s)
-            )
+        """A call left."""
+        self.orders.written(connection.station, request, at)
 
-    def _send_order(
-        self, station: Station, connection: Connection | None, number: int, setpoint: Setpoint
-    ) -> None:
-        if connection is None:
-            raise RefusedError("the station is not connected")
-        at = Instant.now()
-        order = plan(station, station.evse(number), setpoint, at.mono_s)
-        payload = order_request(station.version, order, at.utc_s)
-        connection.call(
-            "SetChargingProfile",
-            payload,
-            tag=OrderTag(number, setpoint, order.p_w),
-            key=("order", number),
-            urgent=True,
-            valid_until_s=setpoint.issued_s + setpoint.lease_s,
-        )
+    def publish(self, station: Station, at: Instant) -> None:
+        """Tell the control what changed at a station."""
+        for number in sorted(station.changed):
+            self._tell(station.status(number, at))
+        station.changed.clear()
+
+    def totals(self) -> dict[str, float]:
+        """Return the counters for the heartbeat."""
+        counters = dataclasses.asdict(self.counters)
+        counters |= {f"orders_{k}": v for k, v in dataclasses.asdict(self.orders.counters).items()}
+        counters |= {"stations": len(self.stations), "connected": len(self.connections)}
+        return {name: float(value) for name, value in counters.items()}
 
     def _answer(self, connection: Connection, call: CallReceived, at: Instant) -> None:
-        station = connection.station
+        station, session = connection.station, connection.session
         context = Context(station, self.policy, at)
         try:
             answer = handle(_HANDLERS[station.version], context, call.action, call.payload)
         except CallError as error:
             self.counters.call_errors += 1
-            connection.session.refuse(call.message_id, error)
-        else:
-            connection.session.answer(call.message_id, answer)
-
-    def _answered(self, connection: Connection, event: Answered, at: Instant) -> None:
-        tag = event.request.tag
-        if not isinstance(tag, OrderTag):
+            session.refuse(call.message_id, error)
             return
-        status = str(event.payload["status"])
-        evse = connection.station.touch(tag.evse)
-        if status == "Accepted":
-            evse.setpoint_w = tag.p_w
-            self._result(tag.setpoint, accepted=True, at=at)
-        else:
-            evse.response.cancel()
-            detail = event.payload.get("statusInfo", {}).get("reasonCode", "")
-            self._result(tag.setpoint, accepted=False, reason=f"{status} {detail}".strip())
-
-    def _failed(self, event: Event) -> None:
-        if not isinstance(event, Failed) or not isinstance(event.request.tag, OrderTag):
+        if isinstance(answer, AskUpstream):
+            self.passage.ask(connection, call, answer, at)
             return
-        if event.code == "Superseded":
-            self.counters.superseded += 1
+        if isinstance(answer, SignRequest):
+            session.answer(call.message_id, answer.answer)
+            self._signer(connection, answer)
             return
-        reason = f"{event.code}: {event.description}"
-        self._result(event.request.tag.setpoint, accepted=False, reason=reason)
+        session.answer(call.message_id, answer)
+        if call.action in UP:
+            self.passage.inform(connection, call)
 
-    def _result(
-        self, setpoint: Setpoint, *, accepted: bool, reason: str = "", at: Instant | None = None
-    ) -> None:
-        if not accepted:
-            self.counters.refused += 1
-        done_s = (at or Instant.now()).mono_s
-        self._tell(OrderResult(setpoint.evse_id, setpoint.seq, accepted, done_s, reason))
+    def _answered(self, station: Station, event: Answered, at: Instant) -> None:
+        self.orders.answered(station, event, at)
+        self.passage.answered(station, event)
+        if isinstance(event.request.tag, FollowUp):
+            match event.request.action:
+                case "GetVariables":
+                    learn_variables(station, event.payload)
+                case "GetConfiguration":
+                    learn_configuration(station, event.payload)
 
-    def _publish(self, station: Station, at: Instant) -> None:
-        for number in sorted(station.changed):
-            self._tell(station.status(number, at))
-        station.changed.clear()
+    def _failed(self, station: Station, event: Failed) -> None:
+        self.orders.failed(event)
+        self.passage.failed(station, event)
 
     def _follow_up(self, connection: Connection) -> None:
         while connection.station.follow_ups:
@@ -219,3 +258,13 @@ class Fleet:
                 connection.session.call(wish.action, wish.payload, tag=wish)
             except CallError as error:
                 logger.warning("{}: {}: {}", connection.name, wish.action, error)
+
+    def _end_probes(self, now_s: float) -> None:
+        for identity, until_s in tuple(self._probes.items()):
+            connection = self.connections.get(identity)
+            if connection is None or connection.heard_s > until_s - PROBE_S:
+                del self._probes[identity]
+            elif now_s >= until_s:
+                del self._probes[identity]
+                logger.warning("{}: no sign of life; disconnected", connection.name)
+                connection.abort()

@@ -8,7 +8,8 @@ from typing import Final
 
 from agent.messages import EvseStatus
 from agent.ocpp import CallError, ErrorCode, Payload, Version
-from agent.vehicles.stations.capability import StationModel
+from agent.ocpp.der_register import DerRegister
+from agent.vehicles.stations.capability import DEFAULT, StationModel
 from agent.vehicles.stations.evse import Evse
 from agent.vehicles.stations.instant import Instant
 
@@ -22,7 +23,6 @@ class FollowUp:
 
     action: str
     payload: Payload
-    purpose: str = ""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,17 @@ class Station:
     """Identity, equipment and EVSEs of one station; lives on while it is disconnected.
 
     Attributes:
+        security_profile: The highest with which it ever connected; a lower one is refused.
         changed: Numbers of the EVSEs whose status the control does not know yet.
         follow_ups: Calls that wait to be sent to the station.
+        revision: Counts changes of what must survive a restart of this process.
+        der: DER controls that it holds (2.1).
     """
 
     identity: str
     version: Version
-    model: StationModel
+    model: StationModel = DEFAULT
+    security_profile: int = 0
     online: bool = False
     booted: bool = False
     vendor: str = ""
@@ -46,6 +50,8 @@ class Station:
     evses: dict[int, Evse] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
     follow_ups: deque[FollowUp] = field(default_factory=lambda: deque(maxlen=MAX_FOLLOW_UPS))
+    revision: int = 0
+    der: DerRegister = field(default_factory=DerRegister)
 
     def evse(self, number: int) -> Evse:
         """Return an EVSE, made on its first mention.
@@ -60,21 +66,9 @@ class Station:
             raise CallError(
                 ErrorCode.PROPERTY_CONSTRAINT_VIOLATION, f"EVSE {number} is not 1 to {MAX_EVSES}"
             )
-        evse = Evse(
-            number,
-            charge_max_w=self.model.charge_max_w,
-            discharge_max_w=self.model.discharge_max_w if self.can_discharge else 0.0,
-            charge_min_w=self.model.charge_min_w,
-            discharge_min_w=self.model.discharge_min_w,
-            step_w=self.model.step_w,
-        )
-        self.evses[number] = evse
-        return evse
-
-    @property
-    def can_discharge(self) -> bool:
-        """The version has words for discharge and the equipment's table permits it."""
-        return self.version is Version.V21 and self.model.discharges
+        self.evses[number] = Evse(number, self.model, self.version is Version.V21)
+        self.revision += 1
+        return self.evses[number]
 
     def touch(self, number: int) -> Evse:
         """Return an EVSE whose status is about to change."""
@@ -82,15 +76,26 @@ class Station:
         self.changed.add(number)
         return evse
 
+    def touch_all(self) -> None:
+        """Every EVSE's status is about to change."""
+        self.changed.update(self.evses)
+
+    def become(self, model: StationModel) -> None:
+        """Use another capability table."""
+        self.model = model
+        for evse in self.evses.values():
+            evse.model = model
+        self.touch_all()
+
     def by_transaction(self, transaction_id: str) -> Evse | None:
         """Return the EVSE with this transaction."""
         return next(
             (evse for evse in self.evses.values() if evse.transaction_id == transaction_id), None
         )
 
-    def follow_up(self, action: str, payload: Payload, purpose: str = "") -> None:
+    def follow_up(self, action: str, payload: Payload) -> None:
         """Have a call sent after the answer to the present message."""
-        self.follow_ups.append(FollowUp(action, payload, purpose))
+        self.follow_ups.append(FollowUp(action, payload))
 
     def status(self, number: int, now: Instant) -> EvseStatus:
         """Return the message for the control."""

@@ -1,4 +1,4 @@
-"""Messages of stations that speak 2.0.1 or 2.1."""
+"""Messages of stations that speak 2.0.1 or 2.1: provisioning, authorisation, transactions."""
 
 from __future__ import annotations
 
@@ -6,26 +6,39 @@ from typing import Any, Final
 
 from agent.ocpp import Payload, Version
 from agent.ocpp.meter import read_meter_values
-from agent.ocpp.timestamps import format_utc, parse_utc
-from agent.vehicles.stations.dialect import Context, Handler, acknowledge
-from agent.vehicles.stations.evse import EvLimits, Evse
-
-MEASURANDS: Final = (
-    "Power.Active.Import,Power.Active.Export,Energy.Active.Import.Register,"
-    "Energy.Active.Export.Register,SoC,Voltage"
+from agent.ocpp.timestamps import format_utc
+from agent.vehicles.stations.device_model import reporting_request, wanted_request
+from agent.vehicles.stations.dialect import (
+    Answer,
+    AskUpstream,
+    Context,
+    Handler,
+    SignRequest,
+    accept,
+    acknowledge,
+    made_by,
 )
+from agent.vehicles.stations.evse import Evse
+from agent.vehicles.stations.smart_charging import SMART_CHARGING
 
 
 def boot(context: Context, payload: Payload) -> Payload:
     """BootNotification (B01): accept, then have the station report as the control needs it."""
-    station, made = context.station, payload["chargingStation"]
-    station.booted = True
-    station.vendor = made["vendorName"]
-    station.model_name = made["model"]
-    station.serial_number = made.get("serialNumber", "")
-    station.firmware_version = made.get("firmwareVersion", "")
-    station.follow_up("SetVariables", _reporting(context), "reporting")
-    station.changed.update(station.evses)
+    made = payload["chargingStation"]
+    made_by(
+        context,
+        made["vendorName"],
+        made["model"],
+        made.get("serialNumber", ""),
+        made.get("firmwareVersion", ""),
+    )
+    station = context.station
+    if station.model.meter_interval:
+        station.follow_up("SetVariables", reporting_request(context.policy.meter_interval_s))
+    station.follow_up("GetVariables", wanted_request(station.version))
+    local_list = context.policy.authorizer.local_list
+    if local_list:
+        station.follow_up("SendLocalList", _local_list(context, local_list.items()))
     return {
         "currentTime": format_utc(context.at.utc_s),
         "interval": context.policy.heartbeat_s,
@@ -33,20 +46,14 @@ def boot(context: Context, payload: Payload) -> Payload:
     }
 
 
-def _reporting(context: Context) -> Payload:
-    variables = {
-        "TxUpdatedInterval": str(context.policy.meter_interval_s),
-        "TxUpdatedMeasurands": MEASURANDS,
-    }
+def _local_list(context: Context, entries: Any) -> Payload:
     return {
-        "setVariableData": [
-            {
-                "attributeValue": value,
-                "component": {"name": "SampledDataCtrlr"},
-                "variable": {"name": name},
-            }
-            for name, value in variables.items()
-        ]
+        "versionNumber": context.policy.authorizer.version,
+        "updateType": "Full",
+        "localAuthorizationList": [
+            {"idToken": {"idToken": token, "type": "Central"}, "idTokenInfo": {"status": status}}
+            for token, status in entries
+        ],
     }
 
 
@@ -72,18 +79,31 @@ def status_notification(context: Context, payload: Payload) -> Payload:
 
 def transaction_event(context: Context, payload: Payload) -> Payload:
     """TransactionEvent (E01 to E15): the transaction's life and its measurements."""
-    info = payload["transactionInfo"]
     evse = _transaction_evse(context, payload)
     if evse is not None:
-        context.station.changed.add(evse.number)
-        if payload["eventType"] == "Ended":
-            evse.measure(read_meter_values(payload.get("meterValue", ())), context.at)
-            evse.end()
-        else:
-            evse.begin(info["transactionId"])
-            _charging_state(evse, info.get("chargingState"))
-            evse.measure(read_meter_values(payload.get("meterValue", ())), context.at)
-    return {"idTokenInfo": {"status": "Accepted"}} if "idToken" in payload else {}
+        _follow_transaction(context, evse, payload)
+    token = payload.get("idToken")
+    if token is None:
+        return {}
+    if evse is not None:
+        evse.ev_id = token["idToken"][:64]
+    return {"idTokenInfo": {"status": context.policy.authorizer.decide(token["idToken"])}}
+
+
+def _follow_transaction(context: Context, evse: Evse, payload: Payload) -> None:
+    station, info = context.station, payload["transactionInfo"]
+    station.changed.add(evse.number)
+    reading = read_meter_values(payload.get("meterValue", ()))
+    if payload["eventType"] == "Ended":
+        evse.measure(reading, context.at)
+        evse.end()
+        station.revision += 1
+        return
+    if evse.begin(info["transactionId"]):
+        evse.plugged = True
+        station.revision += 1
+    _charging_state(evse, info.get("chargingState"))
+    evse.measure(reading, context.at)
 
 
 def _transaction_evse(context: Context, payload: Payload) -> Evse | None:
@@ -94,10 +114,9 @@ def _transaction_evse(context: Context, payload: Payload) -> Evse | None:
 
 
 def _charging_state(evse: Evse, state: str | None) -> None:
-    if state is None:
-        return
-    evse.plugged = state != "Idle"
-    evse.charging = state in {"Charging", "SuspendedEVSE"}
+    if state is not None:
+        evse.plugged = state != "Idle"
+        evse.charging = state in {"Charging", "SuspendedEVSE"}
 
 
 def meter_values(context: Context, payload: Payload) -> Payload:
@@ -108,36 +127,31 @@ def meter_values(context: Context, payload: Payload) -> Payload:
     return {}
 
 
-def authorize(_context: Context, _payload: Payload) -> Payload:
-    """Authorize (C01)."""
-    return {"idTokenInfo": {"status": "Accepted"}}
+def authorize(context: Context, payload: Payload) -> Answer:
+    """Authorize (C01): decided here, or by the CSMS."""
+    authorizer, token = context.policy.authorizer, payload["idToken"]["idToken"]
+
+    def local() -> Payload:
+        answer: Payload = {"idTokenInfo": {"status": authorizer.decide(token)}}
+        if context.station.version is Version.V21 and "certificate" not in payload:
+            answer["allowedEnergyTransfer"] = ["AC_BPT", "DC_BPT", "AC_three_phase", "DC"]
+        return answer
+
+    def adopt(answer: Payload) -> None:
+        authorizer.learn(token, str(answer["idTokenInfo"]["status"]))
+
+    return AskUpstream(local, adopt) if authorizer.asks_upstream else local()
 
 
-def charging_needs(context: Context, payload: Payload) -> Payload:
-    """NotifyEVChargingNeeds (K15, Q01): what the vehicle can do and wants."""
-    evse = context.station.touch(payload["evseId"])
-    evse.ev = read_needs(context.station.version, payload["chargingNeeds"])
-    return {"status": "Accepted"}
-
-
-def read_needs(version: Version, needs: dict[str, Any]) -> EvLimits:
-    """Return the vehicle's limits; 2.1's maxima are positive magnitudes."""
-    v2x = needs.get("v2xChargingParameters", {})
-    direct = needs.get("dcChargingParameters", {})
-    alternating = needs.get("acChargingParameters", {})
-    charge_max_w = v2x.get("maxChargePower", direct.get("evMaxPower"))
-    if charge_max_w is None and alternating:
-        charge_max_w = alternating["evMaxCurrent"] * alternating["evMaxVoltage"]
-    return EvLimits(
-        charge_max_w=charge_max_w,
-        charge_min_w=v2x.get("minChargePower", 0.0),
-        discharge_max_w=v2x.get("maxDischargePower"),
-        discharge_min_w=v2x.get("minDischargePower", 0.0),
-        bidirectional=version is Version.V21 and "BPT" in needs["requestedEnergyTransfer"],
-        capacity_wh=direct.get("evEnergyCapacity"),
-        energy_needed_wh=v2x.get("evTargetEnergyRequest", direct.get("energyAmount")),
-        target_soc_pct=v2x.get("targetSoC"),
-        departure_utc_s=parse_utc(needs.get("departureTime")),
+def sign_certificate(context: Context, payload: Payload) -> Answer:
+    """SignCertificate (A02, A03): the CSR goes to the site's CA."""
+    if not context.policy.signs_certificates:
+        return {"status": "Rejected", "statusInfo": {"reasonCode": "NoCA"}}
+    return SignRequest(
+        {"status": "Accepted"},
+        payload["csr"],
+        payload.get("certificateType", ""),
+        payload.get("requestId"),
     )
 
 
@@ -149,15 +163,23 @@ def data_transfer(_context: Context, _payload: Payload) -> Payload:
 HANDLERS: Final[dict[str, Handler]] = {
     "Authorize": authorize,
     "BootNotification": boot,
+    "ClosePeriodicEventStream": acknowledge,
     "DataTransfer": data_transfer,
     "FirmwareStatusNotification": acknowledge,
     "Heartbeat": heartbeat,
     "LogStatusNotification": acknowledge,
     "MeterValues": meter_values,
-    "NotifyEVChargingNeeds": charging_needs,
+    "NotifyCustomerInformation": acknowledge,
+    "NotifyDisplayMessages": acknowledge,
     "NotifyEvent": acknowledge,
+    "NotifyMonitoringReport": acknowledge,
     "NotifyReport": acknowledge,
+    "OpenPeriodicEventStream": accept,
+    "PublishFirmwareStatusNotification": acknowledge,
+    "ReservationStatusUpdate": acknowledge,
     "SecurityEventNotification": acknowledge,
+    "SignCertificate": sign_certificate,
     "StatusNotification": status_notification,
     "TransactionEvent": transaction_event,
+    **SMART_CHARGING,
 }

@@ -3,105 +3,158 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import time
 from typing import Final
 
 from loguru import logger
 
-from agent.errors import HandshakeTimeoutError
-from agent.messages import Alarm, AnyMessage, Role, Setpoint
-from agent.ocpp import Version, schemas
-from agent.vehicles.stations.acceptor import Acceptor
-from agent.vehicles.stations.dialect import Policy
+from agent.errors import HandshakeTimeoutError, RefusedError
+from agent.mapping.load import default_folder
+from agent.messages import (
+    AnyMessage,
+    GridSignal,
+    ModeOrder,
+    Role,
+    Setpoint,
+    StationAnswer,
+    StationCall,
+)
+from agent.ocpp import CallError, Version, schemas
+from agent.vehicles.stations import certificates
+from agent.vehicles.stations.alarms import HandshakeAlarm
+from agent.vehicles.stations.authorization import Authorizer, load_local_list
+from agent.vehicles.stations.capability import load_models
+from agent.vehicles.stations.connection import Connection
+from agent.vehicles.stations.dialect import Policy, SignRequest
 from agent.vehicles.stations.fleet import Fleet
-from agent.vehicles.stations.handshake import Door
 from agent.vehicles.stations.instant import Instant
+from agent.vehicles.stations.listeners import Listeners
+from agent.vehicles.stations.memory import Memory
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 SWEEP_S: Final = 0.25
+SAVE_S: Final = 1.0
 HOT: Final = {
     Version.V21: (
-        "BootNotification", "SetVariables", "StatusNotification", "TransactionEvent",
-        "SetChargingProfile", "NotifyEVChargingNeeds", "Heartbeat", "MeterValues",
+        "BootNotification", "SetVariables", "GetVariables", "StatusNotification",
+        "TransactionEvent", "SetChargingProfile", "NotifyEVChargingNeeds", "Heartbeat",
     ),
     Version.V201: (
-        "BootNotification", "SetVariables", "StatusNotification", "TransactionEvent",
-        "SetChargingProfile", "Heartbeat", "MeterValues",
+        "BootNotification", "SetVariables", "GetVariables", "StatusNotification",
+        "TransactionEvent", "SetChargingProfile", "Heartbeat", "MeterValues",
     ),
     Version.V16: (
-        "BootNotification", "ChangeConfiguration", "StatusNotification", "StartTransaction",
-        "MeterValues", "SetChargingProfile", "Heartbeat",
+        "BootNotification", "ChangeConfiguration", "GetConfiguration", "StatusNotification",
+        "StartTransaction", "MeterValues", "SetChargingProfile", "Heartbeat",
     ),
 }  # fmt: skip
 """Actions whose schemas are compiled before anybody needs them."""
 
 
 class StationsWorker:
-    """Wires listener, fleet and link."""
+    """Wires listeners, fleet and link.
+
+    Args:
+        worker: The started worker.
+
+    Raises:
+        ConfigurationError: Files named in the settings that cannot be used.
+        UnavailableError: A port is in use or may not be opened.
+    """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        settings = worker.settings.stations
+        self._settings = settings = worker.settings.stations
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
-        policy = Policy(settings.heartbeat_s, settings.meter_interval_s)
-        self.fleet = Fleet(policy, self._link.send)
-        door = Door(
-            self.fleet,
-            handshake_timeout_s=settings.handshake_timeout_s,
-            call_timeout_s=settings.call_timeout_s,
-            on_timeout=self._handshake_timeout,
+        self._alarm = HandshakeAlarm(self._link.send)
+        self._signing: dict[str, asyncio.Task[None]] = {}
+        folder = worker.settings.gateway.mappings or default_folder()
+        authorizer = Authorizer(
+            settings.authorization,
+            load_local_list(settings.local_list) if settings.local_list else {},
         )
-        self._acceptor = Acceptor(
-            settings.host,
-            settings.port,
-            door.make_protocol,
-            handshake_timeout_s=settings.handshake_timeout_s,
-            on_timeout=self._handshake_timeout,
+        policy = Policy(
+            settings.heartbeat_s,
+            settings.meter_interval_s,
+            authorizer,
+            load_models(folder / "stations"),
+            signs_certificates=bool(settings.ca_command),
+            alarm=self._link.send,
         )
-        self._handshake_timeouts = 0
+        self.fleet = Fleet(policy, self._link.send, self._sign)
+        self.listeners = Listeners(settings, self.fleet, self._handshake_timeout)
+        self._memory = Memory(worker.settings.gateway.state_dir / f"{worker.name}.stations.json")
+        self.fleet.stations |= self._memory.load(policy.models)
 
     async def run(self) -> None:
         """Serve until the control ends this process."""
-        self._acceptor.start()
-        logger.info("listening for charging stations on port {}", self._acceptor.port)
+        self.listeners.start()
         tasks = [asyncio.create_task(_prepare()), asyncio.create_task(self._sweep())]
+        tasks.append(asyncio.create_task(self._housekeeping()))
         try:
             await self._link.run()
         finally:
             for task in tasks:
                 task.cancel()
-            self._acceptor.close()
+            self.listeners.close()
+            self._memory.save(self.fleet.stations)
 
     def _on_message(self, message: AnyMessage) -> None:
-        if isinstance(message, Setpoint):
-            self.fleet.order(message)
+        match message:
+            case Setpoint() | ModeOrder():
+                self.fleet.order(message)
+            case GridSignal():
+                self.fleet.signal(message)
+            case StationCall():
+                self.fleet.call(message)
+            case StationAnswer():
+                self.fleet.answer(message)
 
     def _on_connect(self) -> None:
         self.fleet.restate()
+        self._alarm.restate()
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_S)
-            self.fleet.expire(Instant.now())
-            counters = {key: float(n) for key, n in dataclasses.asdict(self.fleet.counters).items()}
-            counters["connected"] = float(len(self.fleet.connections))
-            counters["handshake_timeouts"] = float(self._handshake_timeouts)
+            at = Instant.now()
+            self.fleet.expire(at)
+            self._alarm.expire(at.mono_s)
+            counters = self.fleet.totals()
+            counters["handshake_timeouts"] = float(self._alarm.count)
+            counters["refused"] = float(self.listeners.refused)
             merge_counters(self._worker, counters)
 
+    async def _housekeeping(self) -> None:
+        while True:
+            await asyncio.sleep(SAVE_S)
+            self._memory.save(self.fleet.stations)
+            self.listeners.reload()
+
     def _handshake_timeout(self, error: HandshakeTimeoutError) -> None:
-        self._handshake_timeouts += 1
         logger.warning("{}", error)
-        self._link.send(
-            Alarm(
-                error.code,
-                active=True,
-                source=f"stations {error.peer}",
-                text=str(error),
-                advice="Check the station's network, its security profile and its URL.",
-                since_utc_s=time.time(),
+        self._alarm.timed_out(error, Instant.now())
+
+    def _sign(self, connection: Connection, wish: SignRequest) -> asyncio.Task[None] | None:
+        """Start one signing for each station at most."""
+        identity = connection.station.identity
+        if identity in self._signing:
+            return None
+        task = asyncio.create_task(self._sign_one(connection, wish))
+        self._signing[identity] = task
+        task.add_done_callback(lambda _task: self._signing.pop(identity, None))
+        return task
+
+    async def _sign_one(self, connection: Connection, wish: SignRequest) -> None:
+        station, kind = connection.station, wish.certificate_type
+        try:
+            csr = certificates.check_csr(
+                wish.csr, station.identity, self._settings.organization, kind
             )
-        )
+            chain = await certificates.sign(self._settings.ca_command, csr, station.identity, kind)
+            payload = certificates.signed_request(chain, wish, station.version.is_2x)
+            connection.call("CertificateSigned", payload)
+        except (RefusedError, CallError) as error:
+            logger.warning("{}: certificate request refused: {}", station.identity, error)
 
 
 async def _prepare() -> None:

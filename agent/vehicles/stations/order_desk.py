@@ -1,0 +1,195 @@
+"""Carries the control's orders to the stations, and what became of them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from agent.errors import RefusedError
+from agent.messages import Message, ModeOrder, OrderResult, OrderSent, Setpoint
+from agent.ocpp import Answered, CallError, Failed, Payload, Request, schemas
+from agent.ocpp.profiles import order_request
+from agent.ocpp.v2x import OperationMode, V2xPeriod, schedule_update
+from agent.vehicles.stations.connection import Connection
+from agent.vehicles.stations.instant import Instant
+from agent.vehicles.stations.orders import plan, plan_mode
+from agent.vehicles.stations.station import Station
+
+AnyOrder = Setpoint | ModeOrder
+_CENTRAL: Final = OperationMode.CENTRAL_SETPOINT.value
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTag:
+    """Rides on an order's call, so that its fate can be told to the control."""
+
+    number: int
+    order: AnyOrder
+    p_w: float
+    mode: str
+
+
+@dataclass(slots=True)
+class OrderCounters:
+    """What became of all orders; goes into the worker's heartbeat."""
+
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    superseded: int = 0
+
+
+class OrderDesk:
+    """Plans, sends and follows orders.
+
+    Args:
+        tell: Sends a message to the control.
+    """
+
+    def __init__(self, tell: Callable[[Message], None]) -> None:
+        self.counters = OrderCounters()
+        self._tell = tell
+        self._checked: set[tuple[object, ...]] = set()
+        self._held: dict[str, tuple[Connection, int, Setpoint]] = {}
+        self._last_s: dict[str, float] = {}
+
+    def order(
+        self, station: Station, connection: Connection | None, number: int, order: AnyOrder
+    ) -> None:
+        """Carry out an order, or tell the control why not."""
+        try:
+            line = _alive(connection)
+            if isinstance(order, ModeOrder):
+                self._send_mode(station, line, number, order)
+            elif not self._hold(station, line, number, order):
+                self._send(station, line, number, order)
+        except (RefusedError, CallError) as error:
+            self._result(order, accepted=False, reason=str(error))
+
+    def release(self, now_s: float) -> None:
+        """Send the orders that waited for their station's shortest interval."""
+        for evse_id, (connection, number, setpoint) in tuple(self._held.items()):
+            station = connection.station
+            if now_s >= self._last_s.get(evse_id, 0.0) + station.model.min_interval_s:
+                del self._held[evse_id]
+                alive = connection if station.online else None
+                self.order(station, alive, number, setpoint)
+
+    def written(self, station: Station, request: Request, at: Instant) -> None:
+        """An order left: its latency counts from here."""
+        tag = request.tag
+        if isinstance(tag, OrderTag):
+            evse = station.evse(tag.number)
+            evse.response.ordered(tag.p_w, at.mono_s, evse.reading.p_w)
+            self.counters.sent += 1
+            wire_s = tag.order.wire_s if isinstance(tag.order, Setpoint) else 0.0
+            self._tell(OrderSent(tag.order.evse_id, tag.order.seq, tag.p_w, at.mono_s, wire_s))
+
+    def answered(self, station: Station, event: Answered, at: Instant) -> None:
+        """The station accepted or rejected an order."""
+        tag = event.request.tag
+        if not isinstance(tag, OrderTag):
+            return
+        status = str(event.payload["status"])
+        evse = station.touch(tag.number)
+        if status == "Accepted":
+            evse.setpoint_w, evse.mode = tag.p_w, tag.mode
+            self._result(tag.order, accepted=True, at=at)
+        else:
+            evse.response.cancel()
+            evse.mode = ""
+            detail = event.payload.get("statusInfo", {}).get("reasonCode", "")
+            self._result(tag.order, accepted=False, reason=f"{status} {detail}".strip())
+
+    def failed(self, event: Failed) -> None:
+        """An order has no answer."""
+        tag = event.request.tag
+        if not isinstance(tag, OrderTag):
+            return
+        if event.code == "Superseded":
+            self.counters.superseded += 1
+            return
+        self._result(tag.order, accepted=False, reason=f"{event.code}: {event.description}")
+
+    def _hold(
+        self, station: Station, connection: Connection, number: int, setpoint: Setpoint
+    ) -> bool:
+        """Keep an order that comes too early for its station; a newer one replaces it."""
+        interval_s = station.model.min_interval_s
+        if interval_s <= 0.0:
+            return False
+        now_s = Instant.now().mono_s
+        if now_s >= self._last_s.get(setpoint.evse_id, 0.0) + interval_s:
+            self._last_s[setpoint.evse_id] = now_s
+            return False
+        self._held[setpoint.evse_id] = (connection, number, setpoint)
+        return True
+
+    def _send(
+        self, station: Station, connection: Connection, number: int, setpoint: Setpoint
+    ) -> None:
+        at, evse = Instant.now(), station.evse(number)
+        order = plan(station, evse, setpoint, at.mono_s)
+        worded = replace(order, p_w=order.p_w * station.model.setpoint_sign) if order.v2x else order
+        mode = _CENTRAL if order.v2x else ""
+        tag = OrderTag(number, setpoint, order.p_w, mode)
+        valid_until_s = setpoint.issued_s + setpoint.lease_s
+        if order.v2x and station.model.dynamic_updates and evse.mode == _CENTRAL:
+            period = V2xPeriod(OperationMode.CENTRAL_SETPOINT, setpoint_w=worded.p_w)
+            payload: Payload = {
+                "chargingProfileId": order.profile_id,
+                "scheduleUpdate": schedule_update(period),
+            }
+            self._call(connection, "UpdateDynamicSchedule", payload, tag, valid_until_s)
+            return
+        payload = order_request(station.version, worded, at.utc_s)
+        shape = (station.version, order.v2x, order.unit, order.phases, bool(order.q_var))
+        if shape not in self._checked:
+            schemas.check_request(station.version, "SetChargingProfile", payload)
+            self._checked.add(shape)
+        self._call(connection, "SetChargingProfile", payload, tag, valid_until_s, checked=True)
+
+    def _send_mode(
+        self, station: Station, connection: Connection, number: int, order: ModeOrder
+    ) -> None:
+        payload = plan_mode(station, station.evse(number), order, Instant.now())
+        tag = OrderTag(number, order, order.p_w, order.mode)
+        valid_until_s = order.issued_s + order.lease_s
+        self._call(connection, "SetChargingProfile", payload, tag, valid_until_s)
+
+    def _call(
+        self,
+        connection: Connection,
+        action: str,
+        payload: Payload,
+        tag: OrderTag,
+        valid_until_s: float,
+        *,
+        checked: bool = False,
+    ) -> None:
+        connection.call(
+            action,
+            payload,
+            tag=tag,
+            key=("order", tag.number),
+            urgent=True,
+            valid_until_s=valid_until_s,
+            checked=checked,
+        )
+
+    def _result(
+        self, order: AnyOrder, *, accepted: bool, reason: str = "", at: Instant | None = None
+    ) -> None:
+        if accepted:
+            self.counters.accepted += 1
+        else:
+            self.counters.refused += 1
+        done_s = (at or Instant.now()).mono_s
+        self._tell(OrderResult(order.evse_id, order.seq, accepted, done_s, reason))
+
+
+def _alive(connection: Connection | None) -> Connection:
+    if connection is None:
+        raise RefusedError("the station is not connected")
+    return connection
