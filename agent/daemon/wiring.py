@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import secrets
@@ -9,6 +10,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from loguru import logger
@@ -21,6 +23,8 @@ from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
 from agent.errors import EX_CONFIG, ConfigurationError, Finding, UnavailableError
 from agent.link import Hub
 from agent.notify import Notifier
+
+REAL_TIME_PRIORITY: Final = 10
 
 
 def control_parameters(settings: Settings) -> Parameters:
@@ -92,6 +96,7 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
             signal.signal(number, lambda n, _: loop.stop(signal.Signals(n).name))
         audit.append(Kind.SERVICE, "v2g-daemon", "start", f"pid {os.getpid()}, {settings.path}")
         supervisor.start()
+        _take_real_time_priority()
         notifier.ready()
         gc.freeze()  # what lives now lives to the end; later collections need not visit it
         loop.run()
@@ -102,6 +107,13 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
         audit.append(Kind.SERVICE, "v2g-daemon", "stop", f"pid {os.getpid()}", durable=False)
         audit.close()
         hub.close()
+
+
+def _take_real_time_priority() -> None:
+    """Tick on time on a busy machine, where the system permits it; workers do not inherit it."""
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, policy, os.sched_param(REAL_TIME_PRIORITY))
 
 
 def _exit_code(supervisor: Supervisor) -> int:

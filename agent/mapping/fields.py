@@ -20,6 +20,7 @@ A number ends a path into a tuple: ``measurement.v_phase_v.0``.
 from __future__ import annotations
 
 import difflib
+import functools
 import math
 import types
 import typing
@@ -87,6 +88,9 @@ _SOURCES: Final[Mapping[Scope, Mapping[str, type]]] = {
     Scope.SUBSCRIPTION: {**_GATEWAY_SOURCES, "subscription": SubscriptionHealth},
 }
 
+_hints: Final = functools.cache(get_type_hints)
+"""Evaluating annotations is slow, and every row of a mapping file asks for the same few."""
+
 
 class UnknownFieldError(ValueError):
     """A path that names nothing; the text says what is known there."""
@@ -103,7 +107,7 @@ def resolve(path: str, scope: Scope) -> tuple[Getter, type]:
         function = DERIVED.get(rest)
         if function is None:
             raise UnknownFieldError(_unknown(rest, DERIVED, "derived."))
-        return _derived(function), _without_none(get_type_hints(function)["return"])
+        return _derived(function), _without_none(_hints(function)["return"])
     if head == "settings" and rest:
         return _setting(rest), float
     sources = _SOURCES[scope]
@@ -122,9 +126,9 @@ def _leaf_type(source: type, names: list[str], path: str) -> type:
             continue
         if not (isinstance(hint, type) and issubclass(hint, msgspec.Struct)):
             raise UnknownFieldError(f"{path} has no parts")
-        hints = get_type_hints(hint)
+        hints = _hints(hint)
         properties = {
-            key: get_type_hints(member.fget)["return"]
+            key: _hints(member.fget)["return"]
             for key, member in vars(hint).items()
             if isinstance(member, property) and member.fget is not None
         }
