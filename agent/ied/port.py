@@ -187,7 +187,16 @@ class Decider(Protocol):
 
 
 class Engine(Protocol):
-    """An MMS server for one model. Created by `agent.ied.engines.create`."""
+    """An MMS server for one model. Created by `agent.ied.engines.create`.
+
+    Its methods may wait for a client that does not read: never call them on the event loop that
+    carries the clients' octets.
+
+    Attributes:
+        max_associations: What the engine can serve at once.
+    """
+
+    max_associations: int
 
     def start(self, decider: Decider) -> None:
         """Begin to serve.

@@ -42,7 +42,7 @@ async def _serve(worker: Worker) -> None:
 
     service = IedService(settings, model, bound, engine, send)
     link = AsyncLink(worker, service.take)
-    front = Front(engine, _limits(settings), service.decisions.audit)
+    front = Front(engine, _limits(settings, engine), service.decisions.audit)
     service.start()
     try:
         await front.start(settings.ied.host, settings.ied.port)
@@ -68,7 +68,7 @@ async def _count(worker: Worker, service: IedService, front: Front) -> None:
 def _limits(settings: Settings) -> Limits:
     ied = settings.ied
     return Limits(
-        associations=ied.max_associations,
+        associations=min(ied.max_associations, engine.max_associations),
         per_address=ied.max_associations_per_address,
         handshake_s=ied.handshake_timeout_s,
         idle_s=ied.idle_timeout_s,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from agent.errors import ConfigurationError, Finding
+from agent.ied.engines.capability import unserved
+from agent.ied.engines.libiec61850 import Libiec61850Engine
 from agent.ied.engines.open61850 import Open61850Engine
 from agent.ied.port import Engine, EngineOptions
 from agent.scl.live import IedModel
@@ -14,7 +16,12 @@ def create(name: str, model: IedModel, options: EngineOptions) -> Engine:
     Raises:
         ConfigurationError: The engine is not installed, or lacks what the model needs.
     """
+    findings = unserved(model)
+    if findings:
+        raise ConfigurationError(tuple(findings))
     if name == "open61850":
         return Open61850Engine(model, options)
+    if name == "libiec61850":
+        return Libiec61850Engine(model, options)
     what = f"there is no engine {name!r}"
     raise ConfigurationError((Finding("ied.engine", what, "open61850 or libiec61850"),))

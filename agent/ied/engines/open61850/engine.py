@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 class Open61850Engine:
     """Serves the model with open61850; a thread an association, one for the reports."""
 
+    max_associations = 1000
+
     def __init__(self, model: IedModel, options: EngineOptions) -> None:
         self._tree = Tree(model)
         self._server = Server(

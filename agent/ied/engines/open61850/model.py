@@ -14,6 +14,7 @@ from open61850.server.model import IedModel as ServedModel
 from open61850.server.model import Node, SettingGroups, default_value
 
 from agent.iec61850 import FC, BasicType, ObjectReference
+from agent.ied.engines.capability import shows_owner
 from agent.ied.engines.open61850.blocks import Block, goose_block, report_blocks, setting_block
 from agent.ied.engines.open61850.types import mms_type, to_data
 from agent.ied.values import initial_value
@@ -40,10 +41,7 @@ class Tree:
         self.served = ServedModel(model.ied_name)
         self.leaves: dict[Node, DataAttribute] = {}
         self._nodes: dict[ObjectReference, Node] = {}
-        owner = any(
-            service.name == "ReportSettings" and service.attributes.get("owner") == "true"
-            for service in model.services
-        )
+        owner = shows_owner(model)
         for device in model.devices:
             self.served.logical_devices[device.name] = {
                 node.name: self._logical_node(device, node, owner) for node in device.nodes
