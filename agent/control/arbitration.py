@@ -1,11 +1,17 @@
-"""Who rules: requests ranked by authority, every one of them with a lease."""
+"""The ledger of requests: ranked by authority, every one of them with a lease, none done twice.
+
+Rank: safety, ride-through, local operator, balancing authority, SCADA, CSMS, market. Of two with
+the same rank the newer one rules, of two of the same instant the one whose name sorts first.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
+from agent.control.parameters import Parameters
 from agent.messages import (
     SITE,
     Authority,
@@ -15,17 +21,18 @@ from agent.messages import (
     RequestStatus,
 )
 
-REMEMBERED = 10_000
-ADD_CAUSE_INCONSISTENT_PARAMETERS = 26
-ADD_CAUSE_TIME_LIMIT_OVER = 16
-ADD_CAUSE_ABORTED_BY_CANCEL = 12
-FINAL = (
-    RequestStatus.COMPLETED,
-    RequestStatus.FAILED,
-    RequestStatus.REFUSED,
-    RequestStatus.EXPIRED,
-)
-POWER_KINDS = (RequestKind.WATT_SETPOINT, RequestKind.STOP)
+REMEMBERED: Final = 10_000
+MODES: Final = ("on", "blocked", "drain")
+
+# AddCause of IEC 61850-7-2:2010+A1, table "additional cause"
+NOT_SUPPORTED: Final = 1
+ABORTION_BY_CANCEL: Final = 15
+TIME_LIMIT_OVER: Final = 16
+NO_ACCESS_AUTHORITY: Final = 20
+INCONSISTENT_PARAMETERS: Final = 26
+
+AT_ONCE: Final = (RequestKind.SETTING, RequestKind.MODE)
+"""Kinds that are completed when they are in force; the others when the power follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +40,8 @@ class Order:
     """A request in force.
 
     Attributes:
-        start_s, end_s: Monotonic; at `end_s` its lease (or its duration) is over.
-        answered: Its final outcome was given; it rules on until its lease ends.
+        start_s, end_s: Monotonic; at `end_s` its lease, or its duration, is over.
+        answered: Its final outcome was given; it rules on until `end_s`.
         followed_s: Since when the delivered power has followed; NaN while it does not.
     """
 
@@ -46,8 +53,13 @@ class Order:
 
     @property
     def rank(self) -> tuple[int, float, str]:
-        """Sort key: authority, then the newest, then the name, so that ties are settled."""
+        """Sort key; the lowest rules."""
         return (int(self.request.authority), -self.start_s, self.request.request_id)
+
+    @property
+    def remote(self) -> bool:
+        """It came from afar: ramps, reversals and the local envelope bound it."""
+        return self.request.authority > Authority.LOCAL_OPERATOR
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,99 +73,72 @@ class Ledger:
 def admit(
     ledger: Ledger,
     requests: Sequence[ControlRequest],
-    known: dict[str, int],
+    known: Mapping[str, int],
+    *,
     now_s: float,
     utc_s: float,
+    p: Parameters,
 ) -> tuple[Ledger, list[RequestOutcome]]:
-    """Take new requests; answer each, and carry out no request twice."""
+    """Take new requests in their order; answer each, and carry out none twice."""
     news: list[RequestOutcome] = []
     for request in requests:
-        if request.request_id in ledger.outcomes:
-            news.append(ledger.outcomes[request.request_id])
+        before = ledger.outcomes.get(request.request_id)
+        if before is not None:
+            news.append(before)
             continue
-        reason = refusal(request, known)
+        cause, reason = refusal(request, known, p)
         if reason:
-            outcome = RequestOutcome(
-                request.request_id,
-                RequestStatus.REFUSED,
-                reason,
-                ADD_CAUSE_INCONSISTENT_PARAMETERS,
-                t_utc_s=utc_s,
-            )
-            ledger = remember(ledger, outcome)
-            news.append(outcome)
-        elif request.kind is RequestKind.WITHDRAW or request.test:
-            ledger, answers = _carry_out_at_once(ledger, request, utc_s)
-            news += answers
+            ledger = _tell(ledger, news, request, RequestStatus.REFUSED, reason, cause, utc_s)
+        elif request.test:
+            reason = "test: checked, not carried out"
+            ledger = _tell(ledger, news, request, RequestStatus.COMPLETED, reason, 0, utc_s)
+        elif request.kind is RequestKind.WITHDRAW:
+            ledger = _withdraw(ledger, news, request, utc_s)
         else:
-            end_s = now_s + (request.duration_s or request.lease_s)
-            end_s = min(end_s, now_s + request.lease_s)
-            orders = sorted((*ledger.orders, Order(request, now_s, end_s)), key=lambda o: o.rank)
-            outcome = RequestOutcome(request.request_id, RequestStatus.ACCEPTED, t_utc_s=utc_s)
-            ledger = remember(replace(ledger, orders=tuple(orders)), outcome)
-            news.append(outcome)
+            ledger = _enter(ledger, news, request, now_s, utc_s)
     return ledger, news
 
 
-def refusal(request: ControlRequest, known: dict[str, int]) -> str:
-    """Return why a request cannot be taken; empty when it can."""
+def refusal(request: ControlRequest, known: Mapping[str, int], p: Parameters) -> tuple[int, str]:
+    """Return AddCause and reason why a request cannot be taken; no reason when it can."""
     if not math.isfinite(request.value):
-        return "the value is not a finite number"
+        return INCONSISTENT_PARAMETERS, "the value is not a finite number"
     if request.kind is RequestKind.WITHDRAW:
-        return ""
+        return 0, ""
     if not (math.isfinite(request.lease_s) and request.lease_s > 0.0):
-        return "a request needs a lease"
+        return INCONSISTENT_PARAMETERS, "a request needs a lease"
     if not (math.isfinite(request.duration_s) and request.duration_s >= 0.0):
-        return "the duration is not a time"
+        return INCONSISTENT_PARAMETERS, "the duration is not a time"
     if request.target != SITE and request.target not in known:
-        return f"unknown target {request.target}"
-    if request.kind not in POWER_KINDS:
-        return f"{request.kind} is not supported"
-    return ""
+        return INCONSISTENT_PARAMETERS, f"unknown target {request.target}"
+    if request.kind in (RequestKind.WATT_LIMIT, RequestKind.CHARGE_LIMIT) and request.value < 0.0:
+        return INCONSISTENT_PARAMETERS, "a limit is a magnitude, not negative"
+    if request.kind is RequestKind.MODE and request.setting not in MODES:
+        return INCONSISTENT_PARAMETERS, f"unknown mode; known: {', '.join(MODES)}"
+    if request.kind is RequestKind.SETTING:
+        return _setting_refusal(request, p)
+    return 0, ""
 
 
-def withdraw(
-    ledger: Ledger, request: ControlRequest, utc_s: float
-) -> tuple[Ledger, list[RequestOutcome]]:
-    """End the request named by `setting`, or all of this origin; nobody ends a higher rank's."""
-
-    def meant(order: Order) -> bool:
-        if request.setting:
-            return (
-                order.request.request_id == request.setting
-                and request.authority <= order.request.authority
-            )
-        return order.request.origin == request.origin
-
-    ended = [order for order in ledger.orders if meant(order)]
-    kept = tuple(order for order in ledger.orders if not meant(order))
-    news = [
-        RequestOutcome(
-            order.request.request_id,
-            RequestStatus.FAILED,
-            "withdrawn",
-            ADD_CAUSE_ABORTED_BY_CANCEL,
-            t_utc_s=utc_s,
-        )
-        for order in ended
-        if not order.answered
-    ]
-    ledger = replace(ledger, orders=kept)
-    for outcome in news:
-        ledger = remember(ledger, outcome)
-    return ledger, news
+def settings_of(p: Parameters) -> dict[str, float]:
+    """Return the droop settings of the local envelope, by the names that requests use."""
+    return {
+        "db_uf_hz": p.under.start,
+        "db_of_hz": p.over.start,
+        "k_uf": (p.under.full - p.under.start) / p.nominal_hz,
+        "k_of": (p.over.full - p.over.start) / p.nominal_hz,
+        "olrt_s": p.olrt_s,
+    }
 
 
-def _carry_out_at_once(
-    ledger: Ledger, request: ControlRequest, utc_s: float
-) -> tuple[Ledger, list[RequestOutcome]]:
-    news: list[RequestOutcome] = []
-    reason = "test: checked, not carried out"
-    if not request.test:
-        ledger, news = withdraw(ledger, request, utc_s)
-        reason = ""
-    done = RequestOutcome(request.request_id, RequestStatus.COMPLETED, reason, t_utc_s=utc_s)
-    return remember(ledger, done), [*news, done]
+def narrowed_settings(ledger: Ledger, p: Parameters) -> dict[str, float]:
+    """Return the settings in force: the narrowest of the envelope's and of all requests'."""
+    values = settings_of(p)
+    for order in ledger.orders:
+        if order.request.kind is RequestKind.SETTING:
+            name = order.request.setting
+            values[name] = max(values[name], order.request.value)
+    return values
 
 
 def remember(ledger: Ledger, outcome: RequestOutcome) -> Ledger:
@@ -164,18 +149,79 @@ def remember(ledger: Ledger, outcome: RequestOutcome) -> Ledger:
     return replace(ledger, outcomes=outcomes)
 
 
-def ruling(ledger: Ledger, target: str) -> Order | None:
-    """Return the power request that rules a target; None where nobody asked."""
-    return next(
-        (
-            order
-            for order in ledger.orders
-            if order.request.target == target and order.request.kind in POWER_KINDS
-        ),
-        None,
-    )
+def _setting_refusal(request: ControlRequest, p: Parameters) -> tuple[int, str]:
+    local = settings_of(p)
+    if request.setting not in local:
+        return NOT_SUPPORTED, f"unknown setting; known: {', '.join(local)}"
+    if request.target != SITE:
+        return INCONSISTENT_PARAMETERS, "the droop is a setting of the site"
+    if request.value < local[request.setting]:
+        return NO_ACCESS_AUTHORITY, (
+            f"{request.setting} may be narrowed from {local[request.setting]:g}, never widened"
+        )
+    return 0, ""
 
 
-def authority(order: Order | None) -> Authority | None:
-    """Return the rank of whoever rules."""
-    return None if order is None else order.request.authority
+def _enter(
+    ledger: Ledger,
+    news: list[RequestOutcome],
+    request: ControlRequest,
+    now_s: float,
+    utc_s: float,
+) -> Ledger:
+    lasts_s = min(request.lease_s, request.duration_s or request.lease_s)
+    at_once = request.kind in AT_ONCE
+    order = Order(request, now_s, now_s + lasts_s, answered=at_once)
+    orders = tuple(sorted((*ledger.orders, order), key=lambda item: item.rank))
+    ledger = replace(ledger, orders=orders)
+    ledger = _tell(ledger, news, request, RequestStatus.ACCEPTED, "", 0, utc_s)
+    if at_once:
+        ledger = _tell(ledger, news, request, RequestStatus.COMPLETED, "", 0, utc_s)
+    return ledger
+
+
+def _withdraw(
+    ledger: Ledger, news: list[RequestOutcome], request: ControlRequest, utc_s: float
+) -> Ledger:
+    """End the request named by `setting`, or all of this origin; never one of a higher rank."""
+    ended = [order for order in ledger.orders if _is_meant(order, request)]
+    if request.setting and not ended:
+        reason = "no such request in force, or not yours to withdraw"
+        return _tell(
+            ledger, news, request, RequestStatus.REFUSED, reason, NO_ACCESS_AUTHORITY, utc_s
+        )
+    ledger = replace(ledger, orders=tuple(o for o in ledger.orders if o not in ended))
+    for order in ended:
+        if not order.answered:
+            ledger = _tell(
+                ledger,
+                news,
+                order.request,
+                RequestStatus.FAILED,
+                "withdrawn",
+                ABORTION_BY_CANCEL,
+                utc_s,
+            )
+    return _tell(ledger, news, request, RequestStatus.COMPLETED, "", 0, utc_s)
+
+
+def _is_meant(order: Order, request: ControlRequest) -> bool:
+    if request.authority > order.request.authority:
+        return False
+    if request.setting:
+        return order.request.request_id == request.setting
+    return order.request.origin == request.origin
+
+
+def _tell(
+    ledger: Ledger,
+    news: list[RequestOutcome],
+    request: ControlRequest,
+    status: RequestStatus,
+    reason: str,
+    cause: int,
+    utc_s: float,
+) -> Ledger:
+    outcome = RequestOutcome(request.request_id, status, reason, cause, t_utc_s=utc_s)
+    news.append(outcome)
+    return remember(ledger, outcome)

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 
 from agent.control.fleet import Bools, Floats
+from agent.control.ranges import Ranges
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Ranges:
-    """What each EVSE may do now; arrays of shape (n,), W, positive exports.
-
-    Attributes:
-        usable: It can carry out an order.
-        base_w: What it does without the droop: its own charging, or what a request asks of it.
-        low_w, high_w: Most import and most export; both zero where unusable.
-        step_w: Smallest change the device makes.
-    """
-
-    usable: Bools
-    base_w: Floats
-    low_w: Floats
-    high_w: Floats
-    step_w: Floats
+def fixed(ranges: Ranges, still: Bools) -> Ranges:
+    """Return the ranges with the EVSEs of `still` fixed at their base."""
+    return replace(
+        ranges,
+        low_w=np.where(still, ranges.base_w, ranges.low_w),
+        high_w=np.where(still, ranges.base_w, ranges.high_w),
+    )
 
 
 def share(
@@ -33,7 +25,8 @@ def share(
     """Return the power of each EVSE so that the usable ones together make `target_w`.
 
     All contributions have the sign of the fleet's: nobody charges more so that another may
-    discharge. Those with the largest room go first and all the way, so that few change.
+    discharge. The fastest latency class goes first, then the least worn, then those with the
+    largest room, and all the way, so that few change.
 
     Args:
         ranges: Limits of each EVSE.
@@ -52,15 +45,18 @@ def share(
     if abs(missing_w) <= tolerance_w:
         return power_w
     if missing_w > 0:
-        return power_w + _pick(high_w - power_w, free, missing_w)
-    return power_w - _pick(power_w - low_w, free, -missing_w)
+        return power_w + _pick(high_w - power_w, free, ranges.rank, missing_w)
+    return power_w - _pick(power_w - low_w, free, ranges.rank, -missing_w)
 
 
-def _pick(room_w: Floats, free: Bools, missing_w: float) -> Floats:
-    """Return how far each moves: greedy by room, the last one by what is left."""
-    candidates = np.flatnonzero(free & (room_w > 0.0))
-    order = candidates[np.argsort(-room_w[candidates], kind="stable")]
-    before_w = np.cumsum(room_w[order]) - room_w[order]
+def _pick(room_w: Floats, free: Bools, rank: Floats, missing_w: float) -> Floats:
+    """Return how far each moves: greedy in the order of asking, the last by what is left."""
     moves_w: Floats = np.zeros_like(room_w)
-    moves_w[order] = np.clip(missing_w - before_w, 0.0, room_w[order])
+    candidates = np.flatnonzero(free & (room_w > 0.0))
+    if candidates.size == 0:
+        return moves_w
+    room = room_w[candidates]
+    order = np.argsort(rank[candidates] - room / (room.max() * 32.0), kind="stable")
+    before_w = np.cumsum(room[order]) - room[order]
+    moves_w[candidates[order]] = np.clip(missing_w - before_w, 0.0, room[order])
     return moves_w

@@ -7,19 +7,19 @@ the same state gives the same answer however often it is stepped.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.messages import EvseStatus, OrderResult, Validity
+from agent.messages import EvseStatus, Validity
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
-REPORTED = (
+REPORTED: Final = (
     "online",
     "plugged",
     "p_w",
@@ -38,12 +38,75 @@ REPORTED = (
     "departure_utc_s",
     "energy_needed_wh",
     "latency_s",
+    "q_var",
+    "local",
 )
 """Columns that a station reports; NaN where it does not know."""
+_AT: Final = {name: row for row, name in enumerate(REPORTED)}
+
+OWN_START: Final[dict[str, float]] = {
+    "ordered_w": math.nan,
+    "ordered_var": 0.0,
+    "seq": 0.0,
+    "issued_s": -math.inf,
+    "active": 0.0,
+    "heard": 0.0,
+    "rest_until_s": -math.inf,
+    "faults": 0.0,
+    "departs_s": math.inf,
+    "given_wh": 0.0,
+    "used_wh": 0.0,
+    "delay_s": math.nan,
+    "moved_s": math.nan,
+    "moved_from_w": 0.0,
+}
+"""Columns of the control itself, and their values for an EVSE that was never heard of."""
 
 
-def _floats() -> Floats:
-    return np.zeros(0)
+@dataclass(frozen=True, slots=True, eq=False)
+class Own:
+    """What the control knows of each EVSE by itself; float arrays of shape (n,), times monotonic.
+
+    Attributes:
+        ordered_w, ordered_var: Last order, positive exports; NaN while none is in force.
+        seq, issued_s: Number and instant of the last order.
+        active: 1 where an order is in force and must be renewed.
+        heard: 1 where its station has spoken since this process started.
+        rest_until_s: Not used before (it refused an order, or lost its vehicle).
+        faults: Disconnects under power of this vehicle.
+        departs_s: Monotonic instant of the departure, as the clocks stood when it was named.
+        given_wh: Energy exported since the station last told the energy need.
+        used_wh: Energy exported for the grid today; leaks away over 24 h.
+        delay_s: Measured time from order to power; NaN before the first measurement.
+        moved_s, moved_from_w: The order whose effect is being measured, and the power before it.
+    """
+
+    ordered_w: Floats
+    ordered_var: Floats
+    seq: Floats
+    issued_s: Floats
+    active: Floats
+    heard: Floats
+    rest_until_s: Floats
+    faults: Floats
+    departs_s: Floats
+    given_wh: Floats
+    used_wh: Floats
+    delay_s: Floats
+    moved_s: Floats
+    moved_from_w: Floats
+
+    def grown(self, count: int) -> Own:
+        """Return the columns with `count` new EVSEs at the end."""
+        return Own(
+            **{
+                name: np.append(getattr(self, name), np.full(count, start))
+                for name, start in OWN_START.items()
+            }
+        )
+
+
+NOBODY: Final = Own(**{item.name: np.zeros(0) for item in fields(Own)})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,107 +117,57 @@ class Fleet:
         ids, index: Names, and the row of each.
         statuses: Last status of each, for the views.
         reported: One row for each name of `REPORTED`, shape (columns, n).
-        ordered_w: Last order, positive exports; NaN while none is in force.
-        active: An order is in force and must be renewed.
-        seq: Number of the last order.
-        issued_s: Monotonic instant of the last order.
-        rest_until_s: Not used before this instant (refused an order, or lost its vehicle).
+        own: The control's own columns.
     """
 
     ids: tuple[str, ...] = ()
     index: dict[str, int] = field(default_factory=dict)
     statuses: list[EvseStatus] = field(default_factory=list)
     reported: Floats = field(default_factory=lambda: np.zeros((len(REPORTED), 0)))
-    ordered_w: Floats = field(default_factory=_floats)
-    active: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
-    seq: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    issued_s: Floats = field(default_factory=_floats)
-    rest_until_s: Floats = field(default_factory=_floats)
+    own: Own = NOBODY
 
     def __len__(self) -> int:
         return len(self.ids)
 
     def column(self, name: str) -> Floats:
         """Return one reported column, shape (n,)."""
-        row: Floats = self.reported[REPORTED.index(name)]
+        row: Floats = self.reported[_AT[name]]
         return row
+
+    @property
+    def active(self) -> Bools:
+        """Which EVSEs have an order in force."""
+        result: Bools = self.own.active > 0
+        return result
 
     def usable(self, now_s: float) -> Bools:
         """Return which EVSEs can carry out an order now."""
         ready: Bools = (
             (self.column("online") > 0)
             & (self.column("plugged") > 0)
-            & (self.rest_until_s <= now_s)
+            & (self.own.rest_until_s <= now_s)
         )
         return ready
 
     def delivered_w(self) -> Floats:
         """Return the power of each EVSE, 0 where unknown."""
-        return np.nan_to_num(self.column("p_w"), nan=0.0, posinf=0.0, neginf=0.0)
+        return known(self.column("p_w"))
+
+    def delays_s(self, default_s: float) -> Floats:
+        """Return the time from order to power: the station's figure, ours, or `default_s`."""
+        reported_s = self.column("latency_s")
+        delay_s = np.where(np.isnan(reported_s), self.own.delay_s, reported_s)
+        return np.where(np.isnan(delay_s), default_s, np.maximum(delay_s, 0.0))
 
 
-def take_statuses(fleet: Fleet, news: Sequence[EvseStatus]) -> tuple[Fleet, Ints]:
-    """Return the fleet with `news` in it, and the rows that changed."""
-    if not news:
-        return fleet, np.zeros(0, dtype=np.int64)
-    fleet = _grown(fleet, news)
-    latest = {fleet.index[status.evse_id]: status for status in news}
-    rows = np.fromiter(latest, dtype=np.int64, count=len(latest))
-    reported = fleet.reported.copy()
-    reported[:, rows] = np.array([_row(status) for status in latest.values()]).T
-    statuses = fleet.statuses.copy()
-    for row, status in latest.items():
-        statuses[row] = status
-    return replace(fleet, reported=reported, statuses=statuses), rows
+def known(values: Floats) -> Floats:
+    """Return the values with 0 for NaN."""
+    result: Floats = np.where(np.isnan(values), 0.0, values)
+    return result
 
 
-def take_results(
-    fleet: Fleet, results: Sequence[OrderResult], now_s: float, cooldown_s: float
-) -> tuple[Fleet, list[OrderResult]]:
-    """Rest every EVSE that refused its newest order; return the fleet and those refusals."""
-    refused = [
-        result
-        for result in results
-        if not result.accepted
-        and result.evse_id in fleet.index
-        and fleet.seq[fleet.index[result.evse_id]] == result.seq
-    ]
-    if not refused:
-        return fleet, []
-    rows = [fleet.index[result.evse_id] for result in refused]
-    rest_until_s, ordered_w, active = (
-        fleet.rest_until_s.copy(),
-        fleet.ordered_w.copy(),
-        fleet.active.copy(),
-    )
-    rest_until_s[rows] = now_s + cooldown_s
-    ordered_w[rows] = np.nan
-    active[rows] = False
-    fleet = replace(fleet, rest_until_s=rest_until_s, ordered_w=ordered_w, active=active)
-    return fleet, refused
-
-
-def _grown(fleet: Fleet, news: Sequence[EvseStatus]) -> Fleet:
-    fresh = list(dict.fromkeys(s.evse_id for s in news if s.evse_id not in fleet.index))
-    if not fresh:
-        return fleet
-    count = len(fresh)
-    first = {status.evse_id: status for status in reversed(news)}
-    start = len(fleet)
-    return Fleet(
-        ids=(*fleet.ids, *fresh),
-        index=fleet.index | {name: start + i for i, name in enumerate(fresh)},
-        statuses=[*fleet.statuses, *(first[name] for name in fresh)],
-        reported=np.hstack([fleet.reported, np.zeros((len(REPORTED), count))]),
-        ordered_w=np.append(fleet.ordered_w, np.full(count, np.nan)),
-        active=np.append(fleet.active, np.zeros(count, dtype=np.bool_)),
-        seq=np.append(fleet.seq, np.zeros(count, dtype=np.int64)),
-        issued_s=np.append(fleet.issued_s, np.full(count, -math.inf)),
-        rest_until_s=np.append(fleet.rest_until_s, np.full(count, -math.inf)),
-    )
-
-
-def _row(status: EvseStatus) -> tuple[float, ...]:
+def columns_of(status: EvseStatus) -> tuple[float, ...]:
+    """Return a status in the order of `REPORTED`; what is not finite becomes NaN or 0."""
     return (
         float(status.online and status.quality is not Validity.INVALID),
         float(status.plugged and not status.fault),
@@ -174,6 +187,8 @@ def _row(status: EvseStatus) -> tuple[float, ...]:
         _number(status.departure_utc_s),
         _number(status.energy_needed_wh),
         _number(status.latency_s),
+        _number(status.q_var),
+        float(status.local_frequency),
     )
 
 

@@ -59,7 +59,8 @@ class Parameters:
     # orders and dispatch
     lease_s: float = 60.0
     min_change_w: float = 50.0
-    min_change_share: float = 0.002
+    landing_w: float = 1.0
+    tolerance_share: float = 0.0002
     min_interval_s: float = 0.25
     message_budget_per_s: float = 5000.0
     cooldown_s: float = 30.0
@@ -80,6 +81,8 @@ class Parameters:
     max_energy_per_day_wh: float = math.inf
     departure_margin_s: float = 900.0
     charge_efficiency: float = 0.9
+    charge_curve: tuple[tuple[float, float], ...] = ()
+    discharge_curve: tuple[tuple[float, float], ...] = ()
 
     # stability
     inertia_s: float = 4.0

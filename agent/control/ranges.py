@@ -1,32 +1,113 @@
-"""What each EVSE may do now: station, vehicle, profile and battery limits together."""
+"""What each EVSE may do now: station, vehicle, profile and battery together."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from typing import Final
+
 import numpy as np
 
-from agent.control.dispatch import Ranges
-from agent.control.fleet import Bools, Fleet, Floats
+from agent.control import battery
+from agent.control.fleet import Bools, Fleet, Floats, known
 from agent.control.parameters import Parameters
 
-
-def limits(fleet: Fleet, parameters: Parameters, now_s: float) -> Ranges:
-    """Return the ranges of all EVSEs; unusable ones are fixed at zero."""
-    usable = fleet.usable(now_s)
-    soc = fleet.column("soc_pct")
-    floor = np.fmax(fleet.column("soc_min_pct"), parameters.min_soc_pct)
-    ceiling = np.fmin(fleet.column("soc_max_pct"), parameters.max_soc_pct)
-    tired = fleet.column("soh_pct") < parameters.min_soh_pct
-    discharge_w = np.minimum(fleet.column("discharge_max_w"), parameters.max_discharge_w)
-    charge_w = np.minimum(fleet.column("charge_max_w"), parameters.max_charge_w)
-    high_w = np.where(usable & ~(soc <= floor) & ~tired, discharge_w, 0.0)
-    low_w = np.where(usable & ~(soc >= ceiling), -charge_w, 0.0)
-    base_w = np.clip(np.where(usable, fleet.column("base_w"), 0.0), low_w, high_w)
-    return Ranges(usable, base_w, low_w, high_w, fleet.column("step_w"))
+CLASS_LIMITS_S: Final = np.array([0.3, 1.0, 3.0])
+"""Upper delays of the latency classes; the fastest class answers first."""
+WEAR_STEP: Final = 0.05
+"""Vehicles whose use today differs by less than this share of a cycle are worn alike."""
+DEFAULT_CAPACITY_WH: Final = 50_000.0
 
 
-def with_requests(ranges: Ranges, pinned_w: Floats, pinned: Bools, stopped: Bools) -> Ranges:
-    """Return the ranges with what requests ask of single EVSEs; a stopped one is fixed at zero."""
-    low_w = np.where(stopped, 0.0, ranges.low_w)
-    high_w = np.where(stopped, 0.0, ranges.high_w)
-    base_w = np.clip(np.where(pinned, pinned_w, ranges.base_w), low_w, high_w)
-    return Ranges(ranges.usable, base_w, low_w, high_w, ranges.step_w)
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranges:
+    """Limits of each EVSE; arrays of shape (n,), W, positive exports.
+
+    Attributes:
+        usable: It can carry out an order.
+        own_w: What it does without any order: its own charging.
+        base_w: What it should do without the droop: its own charging within the limits, or what
+            a request asks of it.
+        low_w, high_w: Most import and most export; both zero where unusable.
+        step_w: Smallest change the device makes.
+        min_charge_w, min_discharge_w: Smallest powers other than zero (magnitudes).
+        answers: It takes part in the central answer to frequency.
+        rank: Latency class and wear today; the lower is asked first.
+    """
+
+    usable: Bools
+    own_w: Floats
+    base_w: Floats
+    low_w: Floats
+    high_w: Floats
+    step_w: Floats
+    min_charge_w: Floats
+    min_discharge_w: Floats
+    answers: Bools
+    rank: Floats
+
+    @property
+    def rated_w(self) -> float:
+        """Power of the fleet: the larger of import and export of each EVSE, summed."""
+        return float(np.maximum(self.high_w, -self.low_w).sum())
+
+
+def limits(fleet: Fleet, p: Parameters, now_s: float, *, reachable: bool = True) -> Ranges:
+    """Return the ranges of all EVSEs by themselves; unusable ones are fixed at zero.
+
+    The SoC window bounds what the grid asks, not what the driver's own charging does; the driver's
+    departure bounds both.
+    """
+    usable = fleet.usable(now_s) & reachable
+    charge_w = np.where(usable, np.minimum(fleet.column("charge_max_w"), p.max_charge_w), 0.0)
+    discharge_w = np.minimum(fleet.column("discharge_max_w"), p.max_discharge_w)
+    discharge_w = np.where(usable, discharge_w, 0.0)
+    own_w = np.where(usable, known(fleet.column("base_w")), 0.0)
+    base_w = np.clip(own_w, -charge_w, discharge_w)
+    high_w = np.maximum(discharge_w * battery.discharge_share(fleet, p), base_w)
+    driver_w = battery.departure_high_w(fleet, charge_w, now_s, p)
+    high_w = np.minimum(high_w, driver_w)
+    low_w = np.minimum(np.minimum(-charge_w * battery.charge_share(fleet, p), base_w), high_w)
+    return Ranges(
+        usable=usable,
+        own_w=own_w,
+        base_w=np.clip(base_w, low_w, high_w),
+        low_w=low_w,
+        high_w=high_w,
+        step_w=known(fleet.column("step_w")),
+        min_charge_w=fleet.column("charge_min_w"),
+        min_discharge_w=fleet.column("discharge_min_w"),
+        answers=usable & ~(fleet.column("local") > 0),
+        rank=_rank(fleet, p),
+    )
+
+
+def narrowed(ranges: Ranges, low_w: Floats | float, high_w: Floats | float) -> Ranges:
+    """Return the ranges within further bounds; what is already narrower stays."""
+    low = np.clip(ranges.low_w, low_w, high_w)
+    high = np.clip(ranges.high_w, low_w, high_w)
+    low = np.where(ranges.usable, low, 0.0)
+    high = np.where(ranges.usable, high, 0.0)
+    return replace(ranges, low_w=low, high_w=high, base_w=np.clip(ranges.base_w, low, high))
+
+
+def snapped(power_w: Floats, ranges: Ranges) -> Floats:
+    """Return powers that the devices can make: multiples of a step, none in the gap around zero.
+
+    What an EVSE does by itself and the ends of its range stay as they are.
+    """
+    kept = (power_w == ranges.base_w) | (power_w == ranges.low_w) | (power_w == ranges.high_w)
+    step_w = np.maximum(ranges.step_w, 1e-9)
+    coarse = np.where(ranges.step_w > 0.0, np.trunc(power_w / step_w) * step_w, power_w)
+    coarse = np.where((coarse > 0) & (coarse < ranges.min_discharge_w), 0.0, coarse)
+    coarse = np.where((coarse < 0) & (coarse > -ranges.min_charge_w), 0.0, coarse)
+    result: Floats = np.where(kept, power_w, np.clip(coarse, ranges.low_w, ranges.high_w))
+    return result
+
+
+def _rank(fleet: Fleet, p: Parameters) -> Floats:
+    """Return latency class · 8 + wear today · 4: a lower number is asked first."""
+    speed = np.searchsorted(CLASS_LIMITS_S, fleet.delays_s(p.default_delay_s), side="left")
+    capacity_wh = fleet.column("capacity_wh")
+    capacity_wh = np.where(capacity_wh > 0.0, capacity_wh, DEFAULT_CAPACITY_WH)
+    wear = np.floor(np.minimum(fleet.own.used_wh / capacity_wh, 1.0) / WEAR_STEP) * WEAR_STEP
+    return speed * 8.0 + wear * 4.0

@@ -1,15 +1,29 @@
-"""Which frequency report decides, and for how long it may decide without a successor."""
+"""Which frequency decides, and for how long it may decide without a successor.
+
+Two of three sources must agree; a frequency that moves faster than a grid can is followed only as
+fast as a grid can; and when nothing usable comes, the last value holds for 200 ms and no longer.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from agent.control.parameters import Parameters
 from agent.messages import Measurement, Validity
 
-USABLE = (Validity.GOOD, Validity.QUESTIONABLE)
+USABLE: Final = (Validity.GOOD, Validity.QUESTIONABLE)
+MAX_SOURCES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The last usable report of one source, and the monotonic instant it stands for."""
+
+    measurement: Measurement
+    known_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,38 +31,102 @@ class Frequency:
     """The frequency as the control knows it.
 
     Attributes:
-        measurement: The report that decides; None before the first.
-        known_s: Monotonic instant until which the frequency was really known.
+        reports: Last usable report of each source.
+        measurement: The one that decides; None before the first.
+        f_hz: The deciding frequency, moved no faster than `max_rocof_hz_s`.
+        known_s: Monotonic instant until which the frequency was known.
+        fresh: The deciding report is new in this step.
+        disagree_s: Since when the sources disagree; NaN while they agree.
         lost: Nothing usable came for longer than the hold time.
     """
 
+    reports: tuple[Report, ...] = ()
     measurement: Measurement | None = None
+    f_hz: float = math.nan
     known_s: float = -math.inf
+    fresh: bool = False
+    disagree_s: float = math.nan
     lost: bool = True
 
-    @property
-    def f_hz(self) -> float:
-        """The deciding frequency; NaN before the first report."""
-        return math.nan if self.measurement is None else self.measurement.f_hz
+    def disagreed(self, now_s: float, p: Parameters) -> bool:
+        """The sources have contradicted each other for longer than allowed."""
+        return now_s - self.disagree_s > p.disagree_s
 
 
 def select(
-    frequency: Frequency, news: Sequence[Measurement], now_s: float, parameters: Parameters
+    frequency: Frequency, news: Sequence[Measurement], now_s: float, p: Parameters
 ) -> Frequency:
-    """Return the frequency after `news`: the newest usable report, held for `hold_s` at most."""
-    for report in news:
-        if is_usable(report, parameters):
-            known_s = min(report.published_s, now_s) if math.isfinite(report.published_s) else now_s
-            if known_s >= frequency.known_s:
-                frequency = replace(frequency, measurement=report, known_s=known_s)
-    return replace(frequency, lost=now_s - frequency.known_s > parameters.hold_s)
+    """Return the frequency after `news`."""
+    frequency = replace(frequency, reports=_latest(frequency.reports, news, now_s, p), fresh=False)
+    alive = [r for r in frequency.reports if now_s - r.known_s <= p.hold_s]
+    chosen = _vote(alive, frequency.measurement, p)
+    if chosen is None and len(alive) > 1:
+        since_s = now_s if math.isnan(frequency.disagree_s) else frequency.disagree_s
+        frequency = replace(frequency, disagree_s=since_s)
+        if now_s - since_s <= p.disagree_s:
+            chosen = _deciding(alive, frequency.measurement)
+    elif chosen is not None:
+        frequency = replace(frequency, disagree_s=math.nan)
+    if chosen is not None and chosen.measurement is not frequency.measurement:
+        frequency = _adopt(frequency, chosen, p)
+    return replace(frequency, lost=now_s - frequency.known_s > p.hold_s)
 
 
-def is_usable(report: Measurement, parameters: Parameters) -> bool:
-    """A report may decide when it is finite, plausible and certain enough."""
+def is_usable(report: Measurement, p: Parameters) -> bool:
+    """A report may decide when it is finite, possible and certain enough."""
     return (
         report.quality in USABLE
-        and math.isfinite(report.f_hz)
-        and 0.5 * parameters.nominal_hz < report.f_hz < 1.5 * parameters.nominal_hz
-        and 0.0 <= report.uncertainty_hz <= parameters.max_uncertainty_hz
+        and 0.5 * p.nominal_hz < report.f_hz < 1.5 * p.nominal_hz
+        and 0.0 <= report.uncertainty_hz <= p.max_uncertainty_hz
+    )
+
+
+def _latest(
+    reports: tuple[Report, ...], news: Sequence[Measurement], now_s: float, p: Parameters
+) -> tuple[Report, ...]:
+    usable = [report for report in news if is_usable(report, p)]
+    if not usable:
+        return reports
+    latest = {report.measurement.source: report for report in reports}
+    for measurement in usable:
+        at_s = measurement.published_s
+        known_s = min(at_s, now_s) if math.isfinite(at_s) else now_s
+        before = latest.get(measurement.source)
+        if before is None or known_s >= before.known_s:
+            latest[measurement.source] = Report(measurement, known_s)
+    return tuple(sorted(latest.values(), key=lambda r: -r.known_s)[:MAX_SOURCES])
+
+
+def _vote(alive: list[Report], deciding: Measurement | None, p: Parameters) -> Report | None:
+    """Return the source to follow: of the largest group that agrees, the one followed before."""
+    groups = [[other for other in alive if _agree(other, one, p)] for one in alive]
+    best = max(groups, key=len, default=[])
+    if 2 * len(best) <= len(alive):
+        return None
+    return _deciding(best, deciding)
+
+
+def _agree(one: Report, other: Report, p: Parameters) -> bool:
+    return abs(one.measurement.f_hz - other.measurement.f_hz) <= p.disagree_hz
+
+
+def _deciding(reports: list[Report], deciding: Measurement | None) -> Report | None:
+    """Return the report of the source that decided last, or of the first by name."""
+    name = deciding.source if deciding else ""
+    same = (report for report in reports if report.measurement.source == name)
+    by_name = min(reports, key=lambda report: report.measurement.source, default=None)
+    return next(same, by_name)
+
+
+def _adopt(frequency: Frequency, chosen: Report, p: Parameters) -> Frequency:
+    f_hz = chosen.measurement.f_hz
+    if not frequency.lost and chosen.known_s >= frequency.known_s:
+        reach_hz = p.max_rocof_hz_s * (chosen.known_s - frequency.known_s)
+        f_hz = min(max(f_hz, frequency.f_hz - reach_hz), frequency.f_hz + reach_hz)
+    return replace(
+        frequency,
+        measurement=chosen.measurement,
+        f_hz=f_hz,
+        known_s=max(chosen.known_s, frequency.known_s),
+        fresh=True,
     )

@@ -70,6 +70,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.state = initial_state(self.parameters)
         self.f_hz = self.parameters.nominal_hz
+        self.run(0.1)
 
     def plug(self, *statuses: EvseStatus) -> None:
         for status in statuses:
