@@ -36,6 +36,8 @@ class Estimator:
 
     def __init__(self, settings: Settings, n_streams: int = 1, with_current: bool = False) -> None:
         self._settings = settings
+        self._delay_samples = settings.delay_samples
+        self._rate_hz = settings.engine_rate_hz
         self._bank = filter_bank(settings.nominal_hz, settings.samples_per_second, settings.filter)
         self._channels, self._streams = 6 if with_current else 3, n_streams
         self._intake = Intake(settings, self._channels, n_streams)
@@ -55,7 +57,7 @@ class Estimator:
     @property
     def delay_samples(self) -> int:
         """Pushed samples from the estimation instant to the newest one."""
-        return self._settings.delay_samples
+        return self._delay_samples
 
     def push(self, samples: ArrayLike, smp_synch: ArrayLike | None = None) -> None:
         """Add samples; any number at a time.
@@ -96,7 +98,7 @@ class Estimator:
         self._published_hz = np.where(codes == Quality.INVALID, self._published_hz, track.f_hz)
         self._renew_prediction(track)
 
-        instant_sample = intake.raw_count - 1 - self._settings.delay_samples
+        instant_sample = intake.raw_count - 1 - self._delay_samples
         quantities = measure(
             track.reading.phasors,
             track.reading.fundamental,
@@ -120,7 +122,7 @@ class Estimator:
         )
 
     def _conditions(self, track: Track) -> Conditions:
-        intake, rate_hz = self._intake, self._settings.engine_rate_hz
+        intake = self._intake
         voltage_gap, current_gap = intake.missing_shares()
         beyond_hz = np.abs(track.f_hz - self._settings.nominal_hz)
         return Conditions(
@@ -134,7 +136,7 @@ class Estimator:
             clock_local=intake.clock_local,
             voltage_gap=voltage_gap,
             current_gap=current_gap,
-            held_s=np.where(track.phase.hold, intake.count - self._measured_at, 0) / rate_hz,
+            held_s=np.where(track.phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
             disagreement_hz=track.disagreement_hz,
         )
 

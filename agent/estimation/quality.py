@@ -55,21 +55,20 @@ class Conditions:
 
 def flags(conditions: Conditions) -> NDArray[np.uint16]:
     """``Flag`` bits of each stream."""
-    bits = np.zeros(conditions.warm_up.shape, dtype=np.uint16)
-    for flag, mask in (
-        (Flag.WARM_UP, conditions.warm_up),
-        (Flag.EVENT, conditions.hold | conditions.bridge),
-        (Flag.BRIDGE, conditions.bridge),
-        (Flag.LOW_VOLTAGE, conditions.low_voltage),
-        (Flag.GAP_FILLED, conditions.voltage_gap > 0),
-        (Flag.GAP_TOO_LONG, conditions.voltage_gap > LARGEST_GAP),
-        (Flag.CLOCK_FREE, conditions.clock_free),
-        (Flag.PHASE_INVALID, conditions.clock_free | conditions.clock_local),
-        (Flag.OUT_OF_SPAN, conditions.out_of_span),
-        (Flag.CURRENT_GAP, conditions.current_gap > 0),
-    ):
-        bits |= np.where(mask, np.uint16(flag), np.uint16(0))
-    return bits
+    masks = {
+        Flag.WARM_UP: conditions.warm_up,
+        Flag.EVENT: conditions.hold | conditions.bridge,
+        Flag.BRIDGE: conditions.bridge,
+        Flag.LOW_VOLTAGE: conditions.low_voltage,
+        Flag.GAP_FILLED: conditions.voltage_gap > 0,
+        Flag.GAP_TOO_LONG: conditions.voltage_gap > LARGEST_GAP,
+        Flag.CLOCK_FREE: conditions.clock_free,
+        Flag.PHASE_INVALID: conditions.clock_free | conditions.clock_local,
+        Flag.OUT_OF_SPAN: conditions.out_of_span,
+        Flag.CURRENT_GAP: conditions.current_gap > 0,
+    }
+    bits = np.fromiter(masks, dtype=np.uint16)
+    return bits @ np.array(list(masks.values()), dtype=np.uint16)
 
 
 def quality(conditions: Conditions) -> NDArray[np.uint8]:
@@ -81,27 +80,25 @@ def quality(conditions: Conditions) -> NDArray[np.uint8]:
         | conditions.clock_free
         | (conditions.voltage_gap > GOOD_GAP)
     )
-    return np.select(
-        [invalid, conditions.hold, questionable],
-        [np.uint8(Quality.INVALID), np.uint8(Quality.HELD), np.uint8(Quality.QUESTIONABLE)],
-        np.uint8(Quality.GOOD),
-    )
+    code = np.where(questionable, np.uint8(Quality.QUESTIONABLE), np.uint8(Quality.GOOD))
+    code = np.where(conditions.hold, np.uint8(Quality.HELD), code)
+    return np.where(invalid, np.uint8(Quality.INVALID), code)
 
 
 def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings) -> FloatArray:
     """Root sum of squares of the independent parts (GUM, JCGM 100:2008, 5.1)."""
-    clock_ppm = np.select(
-        [conditions.clock_free, conditions.clock_local],
-        [settings.free_clock_ppm, settings.local_clock_ppm],
-        0.0,
+    clock_ppm = np.where(
+        conditions.clock_free,
+        settings.free_clock_ppm,
+        settings.local_clock_ppm * conditions.clock_local,
     )
-    parts = (
-        np.full_like(f_hz, FILTER_HZ),
-        DISAGREEMENT * conditions.disagreement_hz,
-        GAP_HZ * conditions.voltage_gap,
-        np.where(conditions.bridge, BRIDGE_HZ, 0.0),
-        HELD_DRIFT_HZ_S * conditions.held_s,
-        1e-6 * clock_ppm * f_hz,
+    squares = (
+        FILTER_HZ**2
+        + (DISAGREEMENT * conditions.disagreement_hz) ** 2
+        + (GAP_HZ * conditions.voltage_gap) ** 2
+        + (BRIDGE_HZ * conditions.bridge) ** 2
+        + (HELD_DRIFT_HZ_S * conditions.held_s) ** 2
+        + (1e-6 * clock_ppm * f_hz) ** 2
     )
-    total: FloatArray = np.sqrt(sum(part**2 for part in parts))
+    total: FloatArray = np.sqrt(squares)
     return total

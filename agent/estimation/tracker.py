@@ -128,9 +128,8 @@ class FrequencyTracker:
         """Change bins where the frequency has left its own, never while a step is in sight."""
         for _ in range(RECENTRE_ATTEMPTS):
             f_hz = np.where(phase.bridge, reading.f_bridge, reading.f_main)
-            bins = self._bank.nearest(f_hz)
             away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
-            (streams,) = np.nonzero(away & ~phase.hold & (bins != self._bins))
+            (streams,) = np.nonzero(away & ~phase.hold)
             if not len(streams):
                 return
-            reading.recentre(streams, bins[streams])
+            reading.recentre(streams, self._bank.nearest(f_hz[streams]))
