@@ -78,8 +78,8 @@ class DerControl:
 
     @property
     def end_utc_s(self) -> float:
-        """UTC instant at which it ends."""
-        return self.start_utc_s + self.duration_s
+        """UTC instant at which it ends; never, for a default."""
+        return math.inf if self.is_default else self.start_utc_s + self.duration_s
 
     def overlaps(self, other: DerControl) -> bool:
         """Whether both would be in force at some instant."""

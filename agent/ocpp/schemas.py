@@ -70,6 +70,11 @@ def is_unconfirmed(version: Version, action: str) -> bool:
     return version is Version.V21 and _path(version, action) is not None
 
 
+def names(version: Version) -> tuple[str, ...]:
+    """Return the names of all schemas of a version: requests, responses and SEND messages."""
+    return tuple(_files(version))
+
+
 def prepare(version: Version, actions: Iterable[str]) -> None:
     """Compile the schemas of these actions now, both directions."""
     for action in actions:

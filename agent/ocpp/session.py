@@ -100,8 +100,12 @@ class Session:
         """Ask the peer; the outcome comes as `Answered` or `Failed` with `tag`.
 
         Args:
-            action, payload: What is asked.
-            tag, key, urgent, valid_until_s: As in `Request`.
+            action: What is asked.
+            payload: With which values.
+            tag: The caller's own; comes back with the outcome.
+            key: Replaces a waiting request with the same key.
+            urgent: Goes before all waiting requests that are not.
+            valid_until_s: Monotonic time after which it is not sent any more.
             timeout_s: Time to answer; the session's where None.
             checked: The payload's shape passed the schema before and only its numbers differ.
 

@@ -6,6 +6,7 @@ most specific file whose patterns match vendor, model, firmware and protocol is 
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -62,6 +63,13 @@ class StationModel(Section, frozen=True, kw_only=True):
 
 
 DEFAULT: Final = StationModel()
+
+
+def default_folder() -> Path:
+    """Return the tables that come with the package: beside it, or under the prefix's share."""
+    beside = Path(__file__).resolve().parents[3] / "mappings" / "stations"
+    share = Path(sys.prefix) / "share" / "v2g-agent" / "mappings" / "stations"
+    return beside if beside.is_dir() else share
 
 
 class StationModels:

@@ -85,6 +85,7 @@ class Memory:
         file = File(FORMAT, [_record(station) for station in stations.values() if station.booted])
         temporary = self._path.with_suffix(".new")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(msgspec.json.encode(file))
             temporary.replace(self._path)
         except OSError as error:

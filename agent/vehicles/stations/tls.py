@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from cryptography import x509
-
 from agent.config import Stations
 from agent.errors import ConfigurationError, Finding
 
@@ -63,6 +61,8 @@ def revoked_serials(crl: Path) -> frozenset[int]:
     Raises:
         ConfigurationError: The file cannot be read or holds no list.
     """
+    from cryptography import x509  # slow to import, and only needed here
+
     try:
         blocks = crl.read_bytes().split(b"-----END X509 CRL-----")[:-1]
         lists = [x509.load_pem_x509_crl(block + b"-----END X509 CRL-----\n") for block in blocks]

@@ -8,7 +8,6 @@ from typing import Final
 from loguru import logger
 
 from agent.errors import HandshakeTimeoutError, RefusedError
-from agent.mapping.load import default_folder
 from agent.messages import (
     AnyMessage,
     GridSignal,
@@ -19,10 +18,9 @@ from agent.messages import (
     StationCall,
 )
 from agent.ocpp import CallError, Version, schemas
-from agent.vehicles.stations import certificates
 from agent.vehicles.stations.alarms import HandshakeAlarm
 from agent.vehicles.stations.authorization import Authorizer, load_local_list
-from agent.vehicles.stations.capability import load_models
+from agent.vehicles.stations.capability import default_folder, load_models
 from agent.vehicles.stations.connection import Connection
 from agent.vehicles.stations.dialect import Policy, SignRequest
 from agent.vehicles.stations.fleet import Fleet
@@ -67,7 +65,8 @@ class StationsWorker:
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
         self._alarm = HandshakeAlarm(self._link.send)
         self._signing: dict[str, asyncio.Task[None]] = {}
-        folder = worker.settings.gateway.mappings or default_folder()
+        mappings = worker.settings.gateway.mappings
+        folder = mappings / "stations" if mappings else default_folder()
         authorizer = Authorizer(
             settings.authorization,
             load_local_list(settings.local_list) if settings.local_list else {},
@@ -76,7 +75,7 @@ class StationsWorker:
             settings.heartbeat_s,
             settings.meter_interval_s,
             authorizer,
-            load_models(folder / "stations"),
+            load_models(folder),
             signs_certificates=bool(settings.ca_command),
             alarm=self._link.send,
         )
@@ -145,6 +144,9 @@ class StationsWorker:
         return task
 
     async def _sign_one(self, connection: Connection, wish: SignRequest) -> None:
+        # Its X.509 library takes 0.1 s to import, which a restarted worker has not to give.
+        from agent.vehicles.stations import certificates
+
         station, kind = connection.station, wish.certificate_type
         try:
             csr = certificates.check_csr(
