@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Final
 
+from loguru import logger
+
+from agent.clock import read_clock
 from agent.config import Settings
 from agent.messages import Message
-from agent.processbus.capture.source import Source, open_source
+from agent.processbus.capture.source import CaptureOptions, Source, open_source
 from agent.processbus.filters import FilterChoice
+from agent.processbus.goose.binding import goose_bindings
+from agent.processbus.goose.receiver import GooseReceiver
+from agent.processbus.goose.signals import SignalReader
+from agent.processbus.goose.subscription import GooseSubscription
 from agent.processbus.pipeline import Pipeline
+from agent.processbus.supervision import SvSupervision
+from agent.processbus.sv.binding import sv_expectations
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
+from agent.scl import Subscriptions, read_scl, subscriptions
 
-USUAL_SAMPLES_PER_CYCLE = 80
+USUAL_SAMPLES_PER_CYCLE: Final = 80
 
 
 class ProcessBusReader:
@@ -22,17 +33,28 @@ class ProcessBusReader:
     Args:
         source: Where frames come from.
         pipeline: What sampled values become.
-        timeline: Of the pipeline.
+        goose: What GOOSE becomes.
+        timeline: Of both.
     """
 
-    def __init__(self, source: Source, pipeline: Pipeline, timeline: LiveTimeline) -> None:
+    def __init__(
+        self, source: Source, pipeline: Pipeline, goose: GooseReceiver, timeline: LiveTimeline
+    ) -> None:
         self._source = source
         self._pipeline = pipeline
+        self._goose = goose
         self._timeline = timeline
+        self._supervision = SvSupervision(pipeline.table, pipeline.rules.expected)
+        self._trust_utc = read_clock().synchronised
 
     def step(self) -> Iterator[Message]:
-        """Take what waits; yield what became of it."""
+        """Take what waits; yield what became of it, GOOSE first."""
         taken = self._source.take()
+        now_s = time.monotonic()
+        if len(taken.goose):
+            utc_ns = time.time_ns() if self._trust_utc else None
+            yield from self._goose.feed(taken.goose, now_s, utc_ns)
+        yield from self._goose.expire(now_s)
         for frames in taken.sv:
             self._pipeline.feed(frames)
         yield from self._pipeline.reports(self._timeline.now_s())
@@ -48,26 +70,33 @@ class ProcessBusReader:
 
     def state(self) -> Iterator[Message]:
         """Yield what a control that just connected must know."""
-        return iter(())
+        yield from self._goose.state(time.monotonic())
 
     def health(self) -> Iterator[Message]:
-        """Yield the state of every subscription."""
-        return iter(())
+        """Yield the state of every subscription, and alarms that begin or end."""
+        for group in self._pipeline.groups:
+            group.settle_counters()
+        self._pipeline.table.take_over(self._timeline.now_s())
+        self._trust_utc = read_clock().synchronised
+        yield from self._supervision.health()
+        yield from self._supervision.alarms(time.time())
+        yield from self._goose.health(time.monotonic())
 
     def counters(self) -> dict[str, float]:
         """Return counters for the heartbeat."""
         decoder = self._pipeline.decoder.counters
-        for group in self._pipeline.groups:
-            group.settle_counters()
         tracks = self._pipeline.table.tracks
         return {
             "frames": self._source.received,
             "dropped": self._source.dropped,
             "malformed": decoder.malformed,
             "unknown": decoder.unknown,
+            "off_grid": self._pipeline.counters.off_grid,
             "streams": sum(track.group >= 0 for track in tracks),
             "samples_lost": sum(track.counters.lost for track in tracks),
             "samples_late": sum(track.counters.late for track in tracks),
+            "goose": self._goose.frames,
+            "goose_rejected": self._goose.rejected.total(),
         }
 
     def close(self) -> None:
@@ -76,15 +105,40 @@ class ProcessBusReader:
 
 
 def reader_from_settings(settings: Settings) -> ProcessBusReader:
-    """Return the reader that `[process_bus]` describes.
+    """Return the reader that `[process_bus]` and the station's SCL describe.
 
     Raises:
+        ConfigurationError: The SCL cannot be used.
         UnavailableError: The interface cannot be captured from.
     """
     bus, nominal_hz = settings.process_bus, settings.grid.nominal_hz
-    source = open_source(bus.interface)
+    bound = _subscriptions(settings)
+    expected = sv_expectations(bound, nominal_hz)
+    readers = tuple(
+        SignalReader(
+            GooseSubscription(binding.expected, bus.simulation),
+            binding.signals,
+            binding.source,
+            settings.grid.nominal_v,
+        )
+        for binding in goose_bindings(bound)
+    )
+    source = open_source(bus.interface, CaptureOptions(goose=bool(readers)))
     filters = FilterChoice(nominal_hz, bus.reports_per_s, bus.filter, settings.grid.nominal_v)
     filters.design(USUAL_SAMPLES_PER_CYCLE * nominal_hz)
     timeline = LiveTimeline(time.monotonic, time.time)
-    rules = TrackRules(nominal_hz, bus.sv, simulation=bus.simulation)
-    return ProcessBusReader(source, Pipeline(rules, filters, timeline, time.monotonic), timeline)
+    rules = TrackRules(nominal_hz, bus.sv, expected, bus.simulation)
+    pipeline = Pipeline(rules, filters, timeline, time.monotonic)
+    return ProcessBusReader(source, pipeline, GooseReceiver(readers, timeline), timeline)
+
+
+def _subscriptions(settings: Settings) -> Subscriptions:
+    """What our IED takes from the bus; nothing where no SCL is installed."""
+    file = settings.scl.file
+    if not file.exists():
+        logger.warning("{}: no SCL; every stream with a usual data set is followed", file)
+        return Subscriptions()
+    bound = subscriptions(read_scl(file), settings.scl.ied)
+    for finding in bound.findings:
+        logger.warning("{}", finding)
+    return bound

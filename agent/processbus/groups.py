@@ -24,6 +24,8 @@ SILENCE_S: Final = 0.015
 CAPACITY_S: Final = 1.0
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
+CONFLICT: Final = 4
+"""Mark of a sample that came twice with different values."""
 _SYNCH_SHIFT: Final = 4
 
 
@@ -79,6 +81,7 @@ class Group:
         self._last_arrival = np.full(rows, now_s)
         self._last_needed = np.zeros(rows)
         self._accepted = np.zeros(rows, dtype=np.int64)
+        self._conflicts = np.zeros(rows, dtype=np.int64)
         self._used = np.zeros(rows, dtype=np.int64)
         self._synch = np.full(rows, 2, dtype=np.int64)
         self._live = np.ones(rows, dtype=bool)
@@ -139,13 +142,31 @@ class Group:
         if not len(row):
             return
         place = index % self._capacity
-        self._values[place, row] = values[:, : self._values.shape[2]]
+        values = values[:, : self._values.shape[2]]
+        marks |= np.minimum(smp_synch, 3).astype(np.uint8) << _SYNCH_SHIFT
+        again = self._arrival[place, row] > 0
+        if again.any():
+            marks[again] |= self._conflict(place[again], row[again], values[again])
+        self._values[place, row] = values
         self._arrival[place, row] = arrival_s
-        self._marks[place, row] = marks | (np.minimum(smp_synch, 3) << _SYNCH_SHIFT)
+        self._marks[place, row] = marks
+        twice = self._conflict(place, row, values)
+        if twice.any():
+            self._marks[place[twice > 0], row[twice > 0]] |= CONFLICT
         np.maximum.at(self._head, row, index)
         self._last_arrival[row] = arrival_s
         self._synch[row] = smp_synch
         self._accepted += np.bincount(row, minlength=len(self.tracks))
+
+    def _conflict(
+        self, place: NDArray[np.int64], row: NDArray[np.int64], values: NDArray[np.float32]
+    ) -> NDArray[np.uint8]:
+        """`CONFLICT` where a place holds other values than these: one of two is forged."""
+        there = self._values[place, row]
+        same = (there.view(np.uint32) == values.view(np.uint32)).all(axis=1)
+        if not same.all():
+            self._conflicts += np.bincount(row[~same], minlength=len(self.tracks))
+        return np.where(same, 0, CONFLICT).astype(np.uint8)
 
     def _count_late(self, row: NDArray[np.int64]) -> None:
         for number, count in zip(*np.unique(row, return_counts=True), strict=True):
@@ -191,7 +212,7 @@ class Group:
         came = arrival > 0
         values = self._values[place]
         marks = np.where(came, self._marks[place], 0)
-        usable = came & ((marks & TEST) == 0)
+        usable = came & ((marks & (TEST | CONFLICT)) == 0)
         values[~usable] = np.nan
         values[:, ~self._live] = 0.0
         synch = np.where(came, marks >> _SYNCH_SHIFT, 3)
@@ -225,10 +246,16 @@ class Group:
         waiting = (self._arrival > 0).sum(axis=0)
         for row, track in enumerate(self.tracks):
             track.counters.samples = int(self._accepted[row])
+            track.counters.conflicts = int(self._conflicts[row])
+            if self._live[row]:
+                track.arrival_s = float(self._last_arrival[row])
+                track.smp_synch = int(self._synch[row])
             track.counters.duplicates = int(self._accepted[row] - self._used[row] - waiting[row])
 
     def leave(self, now_s: float) -> list[Track]:
         """Let go of streams that have been silent; return them."""
         silent = self._live & (now_s - self._last_arrival > DEAD_S)
+        if silent.any():
+            self.settle_counters()
         self._live &= ~silent
         return [self.tracks[row] for row in np.flatnonzero(silent).tolist()]

@@ -9,13 +9,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.processbus.rates import RateFinder, declared_rate_hz, rate_from_layout
+from agent.processbus.ethernet import mac_text
+from agent.processbus.rates import RateFinder, rate_from_layout
 from agent.processbus.sv.channels import ChannelMap, default_channels
 from agent.processbus.sv.decoder import Entry
 from agent.processbus.sv.identity import SvExpectation, SvIdentity
 from agent.processbus.sv.layout import SvLayout
 
 MOST_TRACKS: Final = 1024
+TAKEOVER_S: Final = 10.0
+"""A merging unit that was replaced is accepted when the old one has been silent this long."""
 IGNORED: Final = -1
 ALIGNED_S: Final = 0.004
 """A counter that starts this near to the second starts on it: delay of unit and network."""
@@ -30,9 +33,8 @@ class TrackCounters:
     late: int = 0
     duplicates: int = 0
     reordered: int = 0
-    invalid: int = 0
-    refused: int = 0
-    """Frames with a confRev or data set that the SCL does not have."""
+    conflicts: int = 0
+    """Samples that came twice with different values."""
 
 
 @dataclass(slots=True)
@@ -60,7 +62,6 @@ class Track:
     group: int = IGNORED
     row: int = IGNORED
     smp_synch: int = 0
-    since_s: float = 0.0
     arrival_s: float = 0.0
     counters: TrackCounters = field(default_factory=TrackCounters)
 
@@ -98,15 +99,18 @@ class TrackTable:
         self.of_entry: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.refused: dict[str, str] = {}
         """svIDs that are seen and not followed, each with the reason."""
+        self.rivals: dict[int, tuple[Track, SvLayout]] = {}
+        """Entries that claim to be a stream which another source address sends."""
 
     def learn(self, entries: Sequence[Entry]) -> None:
         """Take the decoder's entries; those already known are skipped."""
         known = len(self.of_entry)
         if known < len(entries):
-            numbers = [self._track_of(entry.layout) for entry in entries[known:]]
+            numbers = [self._track_of(entry) for entry in entries[known:]]
             self.of_entry = np.append(self.of_entry, np.array(numbers, dtype=np.int64))
 
-    def _track_of(self, layout: SvLayout) -> int:
+    def _track_of(self, entry: Entry) -> int:
+        layout = entry.layout
         expected, reason = self._expectation(layout)
         if reason:
             self.refused[layout.sv_id] = reason
@@ -115,6 +119,35 @@ class TrackTable:
         track = self._by_identity.get(identity)
         if track is not None:
             return self._variant(track, layout)
+        owner = self._owner(identity)
+        if owner is not None:
+            self.rivals[entry.number] = (owner, layout)
+            self.refused[layout.sv_id] = f"a second source address, {mac_text(identity.source)}"
+            return IGNORED
+        return self._new_track(layout, identity, expected)
+
+    def _owner(self, identity: SvIdentity) -> Track | None:
+        """The track that already is this stream, from another source address."""
+        claim = (identity.sv_id, identity.appid, identity.destination, identity.simulated)
+        for track in self.tracks:
+            mine = track.identity
+            if claim == (mine.sv_id, mine.appid, mine.destination, mine.simulated):
+                return track
+        return None
+
+    def take_over(self, now_s: float) -> None:
+        """Let a second source address have a stream whose first has long been silent."""
+        for number, (owner, layout) in tuple(self.rivals.items()):
+            if owner.group == IGNORED and now_s - owner.arrival_s > TAKEOVER_S:
+                del self.rivals[number]
+                owner.identity = SvIdentity.of(layout)
+                self._by_identity[owner.identity] = owner
+                self.of_entry[number] = self._variant(owner, layout)
+                self.refused.pop(layout.sv_id, None)
+
+    def _new_track(
+        self, layout: SvLayout, identity: SvIdentity, expected: SvExpectation | None
+    ) -> int:
         channels = expected.channels if expected else default_channels(layout.data_length)
         if channels is None or channels.data_length != layout.data_length:
             self.refused[layout.sv_id] = f"{layout.data_length} octets of data: unknown data set"
@@ -198,15 +231,3 @@ def sample_index(
     """
     second = np.rint(bus_s - offset_s - smp_cnt / rate_hz)
     return second.astype(np.int64) * rate_hz + smp_cnt
-
-
-__all__ = [
-    "MOST_TRACKS",
-    "Track",
-    "TrackCounters",
-    "TrackRules",
-    "TrackTable",
-    "counter_offset_s",
-    "declared_rate_hz",
-    "sample_index",
-]
