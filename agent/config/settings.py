@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 
 from agent.config.firewall import Firewall
+from agent.config.metrics import Metrics
 from agent.config.profile import PowerProfile
+from agent.config.secc import Secc
 from agent.config.sections import Section
 from agent.config.stations import Stations
 
@@ -180,6 +182,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stations: Stations = Stations()
     ied: Ied = Ied()
     firewall: Firewall = Firewall()
+    metrics: Metrics = Metrics()
+    secc: Secc = Secc()
     power: PowerProfile = PowerProfile()
 
     @property
