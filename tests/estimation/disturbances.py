@@ -127,4 +127,3 @@ def excursions(settings: Settings, batch: Disturbance) -> Array:
     """Largest distance of any report from nominal, for each stream; whatever its quality."""
     recording = play_block(settings, batch.voltages, len(batch.f_hz), DURATION_S)
     return np.abs(recording.f_hz - settings.nominal_hz).max(axis=0)
-

@@ -56,8 +56,13 @@ def play(
 ) -> Recording:
     """Play one waveform a stream; the first sample is taken at t = 0, a UTC second."""
 
-    def voltages(t_s: Array) -> Array:
-        return transport(np.stack([source.voltages(t_s) for source in sources]))
+    rate = settings.samples_per_second
+    t_s = np.arange(int(duration_s * rate) + 1) / rate
+    samples = transport(np.stack([source.voltages(t_s) for source in sources]))
+
+    def voltages(block_s: Array) -> Array:
+        first = round(block_s[0] * rate)
+        return samples[..., first : first + len(block_s)]
 
     return play_block(settings, voltages, len(sources), duration_s)
 
