@@ -1,52 +1,96 @@
 """An MMS client that this project did not write: libiec61850's, through pyiec61850.
 
-    python mms_libiec61850.py HOST PORT IED SECONDS
+    python mms_libiec61850.py HOST PORT IED SECONDS REPORT
 
-Browses LD0, reads `MMXU1.Hz.mag.f` and takes a buffered report; prints a JSON line for everything
-it sees.
+Reads `MMXU1.Hz.mag.f` twice a second and takes the buffered report REPORT of LD0; prints a JSON
+line for everything it sees.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from typing import Any
 
-from pyiec61850.mms import MMSClient
-from pyiec61850.mms.reporting import RCBConfig, ReportClient
+import pyiec61850.pyiec61850 as lib
 
-MX, ST = 1, 0
+NOT_INCLUDED = 0
 
 
 def say(**fields: Any) -> None:
     print(json.dumps({"at": time.monotonic(), **fields}, default=str), flush=True)
 
 
-def main(host: str, port: int, ied: str, seconds: float, block: str) -> None:
-    client = MMSClient()
-    client.connect(host, port)
-    device = next(d for d in client.get_logical_devices() if d == f"{ied}LD0")
-    say(kind="ready", nodes=client.get_logical_nodes(device))
-    reports = ReportClient(client)
-    reference = f"{device}/LLN0.BR.{block}"
-    config = reports.get_rcb_values(reference)
-    reports.install_report_handler(
-        reference,
-        config.rpt_id or reference,
-        lambda r: say(kind="report", seq_num=r.seq_num, entries=[str(e.value) for e in r.entries]),
+def floats(value: Any) -> list[float]:
+    """Every FLOAT32 in a nested MmsValue, depth first."""
+    kind = lib.MmsValue_getType(value)
+    if kind == lib.MMS_FLOAT:
+        return [lib.MmsValue_toFloat(value)]
+    if kind in (lib.MMS_STRUCTURE, lib.MMS_ARRAY):
+        size = lib.MmsValue_getArraySize(value)
+        return [f for i in range(size) for f in floats(lib.MmsValue_getElement(value, i))]
+    return []
+
+
+class Printer(lib.RCBHandler):
+    """Called by the library's own thread for every report."""
+
+    def trigger(self) -> None:
+        report = self._client_report
+        values = lib.ClientReport_getDataSetValues(report)
+        included = {
+            i: floats(lib.MmsValue_getElement(values, i))
+            for i in range(lib.MmsValue_getArraySize(values))
+            if lib.ClientReport_getReasonForInclusion(report, i) != NOT_INCLUDED
+        }
+        say(kind="report", rpt_id=lib.ClientReport_getRptId(report), values=included)
+
+
+def subscribe(connection: Any, reference: str) -> tuple[Any, ...]:
+    """Configure and enable the report; the caller keeps what is returned alive."""
+    block = lib.ClientReportControlBlock_create(reference)
+    _, error = lib.IedConnection_getRCBValues(connection, reference, block)
+    if error:
+        raise SystemExit(f"{reference}: error {error}")
+    handler, subscriber = Printer(), lib.RCBSubscriber()
+    subscriber.setIedConnection(connection)
+    subscriber.setRcbReference(reference)
+    subscriber.setRcbRptId(lib.ClientReportControlBlock_getRptId(block))
+    subscriber.setEventHandler(handler)
+    subscriber.subscribe()
+    lib.ClientReportControlBlock_setTrgOps(
+        block, lib.TRG_OPT_DATA_CHANGED | lib.TRG_OPT_INTEGRITY | lib.TRG_OPT_GI
     )
-    reports.set_rcb_values(reference, RCBConfig(integrity_period=1000, trigger_options=1 | 8 | 16))
-    reports.enable_reporting(reference)
-    reports.trigger_gi_report(reference)
+    lib.ClientReportControlBlock_setIntgPd(block, 1000)
+    settings = lib.RCB_ELEMENT_TRG_OPS | lib.RCB_ELEMENT_INTG_PD
+    lib.IedConnection_setRCBValues(connection, block, settings, True)
+    lib.ClientReportControlBlock_setRptEna(block, True)
+    _, error = lib.IedConnection_setRCBValues(connection, block, lib.RCB_ELEMENT_RPT_ENA, True)
+    say(kind="subscribed", error=error)
+    return block, handler, subscriber
+
+
+def main(host: str, port: int, ied: str, seconds: float, report: str) -> None:
+    connection = lib.IedConnection_create()
+    _, error = lib.IedConnection_connect(connection, host, port)
+    if error:
+        raise SystemExit(f"{host}:{port}: error {error}")
+    say(kind="ready")
+    kept = subscribe(connection, f"{ied}LD0/LLN0.BR.{report}")
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        say(kind="read", hz=client.read_value(f"{device}/MMXU1.Hz.mag.f", MX))
+        hz, error = lib.IedConnection_readFloatValue(
+            connection, f"{ied}LD0/MMXU1.Hz.mag.f", lib.IEC61850_FC_MX
+        )
+        say(kind="read", hz=hz, error=error)
         time.sleep(0.5)
-    reports.disable_reporting(reference)
-    client.disconnect()
+    lib.IedConnection_release(connection)
+    sys.stdout.flush()
+    os._exit(0 if kept else 1)  # the library's own order of destruction is not ours to guess
 
 
 if __name__ == "__main__":
-    host, port, ied, seconds, block = sys.argv[1:]
-    main(host, int(port), ied, float(seconds), block)
+    host, port, ied, seconds, report = sys.argv[1:]
+    main(host, int(port), ied, float(seconds), report)

@@ -25,7 +25,7 @@ def say(**fields: Any) -> None:
 def numbers(value: Any) -> list[float]:
     """Every number in a nested value, depth first."""
     if isinstance(value, StructureData):
-        return [n for item in value.value for n in numbers(item)]
+        return [n for item in value.members for n in numbers(item)]
     return [value.value] if isinstance(value, FloatData) else []
 
 
