@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -147,6 +148,19 @@ class Control(Section, frozen=True, kw_only=True):
         return [("power_factor", "must be 0.90 to 1 or -1 to -0.90", "")]
 
 
+IedRole = Literal[
+    "VIEWER",
+    "OPERATOR",
+    "ENGINEER",
+    "INSTALLER",
+    "SECADM",
+    "SECAUD",
+    "RBACMNT",
+    "ENGINEER_OPERATOR",
+]
+"""Roles of IEC 62351-8; ENGINEER_OPERATOR is both, for sites without certificates."""
+
+
 class Ied(Section, frozen=True, kw_only=True):
     """`[ied]`: the IEC 61850 server."""
 
@@ -168,6 +182,38 @@ class Ied(Section, frozen=True, kw_only=True):
     """From TCP connect to the MMS association."""
     idle_timeout_s: NotNegative = 0.0
     """An association without a request for this long is closed; 0: never."""
+    session_max_s: NotNegative = 0.0
+    """An association is closed after this time; 0: never."""
+    allow: tuple[str, ...] = ()
+    """Networks that may connect (``192.0.2.0/24``); empty: all."""
+    plain: bool | None = None
+    """Serve MMS without TLS on `port`; not set: only while there is no `certificate`."""
+    plain_role: IedRole = "ENGINEER_OPERATOR"
+    """Role of whoever connects without TLS."""
+    tls_port: Port = 3782
+    certificate: Path | None = None
+    """PEM of this IED; with `private_key` and `ca` it turns TLS on."""
+    private_key: Path | None = None
+    ca: Path | None = None
+    """PEM of the authorities that sign clients. `crl`: their revocation lists."""
+    crl: Path | None = None
+    tls_least: Literal["1.2", "1.3"] = "1.2"
+    roles: dict[str, IedRole] = {}
+    """Common name of a client's certificate → role; others need the role in the certificate."""
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """TLS needs all three files; networks must be networks."""
+        findings: list[tuple[str, str, str]] = []
+        named = {"certificate": self.certificate, "private_key": self.private_key, "ca": self.ca}
+        missing = [name for name, path in named.items() if path is None]
+        if missing and len(missing) < len(named):
+            findings.append((missing[0], "is missing", "TLS needs certificate, private_key, ca"))
+        for network in self.allow:
+            try:
+                ipaddress.ip_network(network)
+            except ValueError as error:
+                findings.append(("allow", str(error), "for example 192.0.2.0/24"))
+        return findings
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
