@@ -168,9 +168,9 @@ class Ied(Section, frozen=True, kw_only=True):
     host: str = "0.0.0.0"  # noqa: S104 - the station bus
     port: Port = 102
     engine: Literal["open61850", "libiec61850"] = "open61850"
-    evses: dict[str, str] = {}
+    evses: dict[str, str] = msgspec.field(default_factory=dict)
     """Logical device instance → EVSE; every other EVSE takes the first free one and keeps it."""
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     """Logical device instance of a group → names or patterns (``north/*``) of its EVSEs."""
     order_lease_s: Annotated[float, msgspec.Meta(ge=1, le=86400)] = 300.0
     """Lease of an order from SCADA whose logical node has no reversion time."""
@@ -198,7 +198,7 @@ class Ied(Section, frozen=True, kw_only=True):
     """PEM of the authorities that sign clients. `crl`: their revocation lists."""
     crl: Path | None = None
     tls_least: Literal["1.2", "1.3"] = "1.2"
-    roles: dict[str, IedRole] = {}
+    roles: dict[str, IedRole] = msgspec.field(default_factory=dict)
     """Common name of a client's certificate → role; others need the role in the certificate."""
 
     def check(self) -> list[tuple[str, str, str]]:

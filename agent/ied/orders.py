@@ -70,13 +70,24 @@ class Orders:
         self._finish = finish
         self._lease_s = lease_s
         self._waiting: dict[str, Waiting] = {}
+        self._standing: dict[tuple[ObjectReference, str], str] = {}
         self._lock = threading.Lock()
 
     def place(
         self, order: ControlOrder, bound: BoundControl, target: str, lease_s: float | None
     ) -> AddCause | None:
-        """Send an accepted order to the control; its outcome ends it."""
-        return self._place(order, [self._request(order, bound, target, lease_s)])
+        """Send an accepted order to the control; its outcome ends it.
+
+        A withdrawal names the standing order that the same object gave before.
+        """
+        request = self._request(order, bound, target, lease_s)
+        key = (order.target, target)
+        if request.kind is RequestKind.WITHDRAW:
+            earlier = self._standing.pop(key, "")
+            request = msgspec.structs.replace(request, setting=earlier or request.request_id)
+        else:
+            self._standing[key] = request.request_id
+        return self._place(order, [request])
 
     def place_group(
         self,
@@ -144,7 +155,7 @@ class Orders:
             request_id=f"mms-{uuid.uuid4().hex}",
             authority=Authority.SCADA,
             origin=origin_of(order),
-            kind=bound.row.request,
+            kind=_request_kind(bound, order.value),
             target=target,
             value=_request_value(bound, order.value),
             lease_s=lease_s or self._lease_s,
@@ -232,11 +243,15 @@ def _request_value(bound: BoundControl, value: Native | None) -> float:
     return number(value) * bound.row.scale
 
 
+def _request_kind(bound: BoundControl, value: Native | None) -> RequestKind:
+    """The row's request, or the one that the row names for this ordinal."""
+    text = bound.row.values.get(str(whole(value)), "") if bound.row.values else ""
+    return RequestKind(text) if text in RequestKind.__members__.values() else bound.row.request
+
+
 def _request_setting(bound: BoundControl, value: Native | None) -> str:
     if bound.row.values and value is not None:
         return bound.row.values[str(whole(value))]
-    if bound.row.request is RequestKind.STOP and not value:
-        return ""
     return bound.row.setting
 
 

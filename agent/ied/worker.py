@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 
 from loguru import logger
 
@@ -10,8 +11,9 @@ from agent import __version__
 from agent.config import Settings
 from agent.ied.engines import create
 from agent.ied.front import Front, Limits
+from agent.ied.front.tls import TlsFiles, TlsGate, plain_rights
 from agent.ied.model import bind_model, load_model
-from agent.ied.port import EngineOptions, Identity
+from agent.ied.port import Engine, EngineOptions, Identity
 from agent.ied.service import IedService
 from agent.messages import Message, Role
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
@@ -43,10 +45,11 @@ async def _serve(worker: Worker) -> None:
     service = IedService(settings, model, bound, engine, send)
     link = AsyncLink(worker, service.take)
     front = Front(engine, _limits(settings, engine), service.decisions.audit)
+    gate = _gate(settings)
     service.start()
     try:
-        await front.start(settings.ied.host, settings.ied.port)
-        logger.info("{} serves MMS on {}:{}", model.ied_name, settings.ied.host, front.port)
+        await _listen(front, settings, gate)
+        logger.info("{} is served by {}", model.ied_name, settings.ied.engine)
         counting = asyncio.create_task(_count(worker, service, front))
         await link.run()
         counting.cancel()
@@ -65,13 +68,35 @@ async def _count(worker: Worker, service: IedService, front: Front) -> None:
             service.control_lost()
 
 
-def _limits(settings: Settings) -> Limits:
+async def _listen(front: Front, settings: Settings, gate: TlsGate | None) -> None:
+    ied = settings.ied
+    if gate is not None:
+        port = await front.start(ied.host, ied.tls_port, gate)
+        logger.info("MMS over TLS on {}:{}", ied.host, port)
+    if ied.plain or (ied.plain is None and gate is None):
+        port = await front.start(ied.host, ied.port, admit=plain_rights(ied.plain_role))
+        logger.info("MMS without TLS on {}:{} as {}", ied.host, port, ied.plain_role)
+
+
+def _gate(settings: Settings) -> TlsGate | None:
+    ied = settings.ied
+    if ied.certificate is None or ied.private_key is None or ied.ca is None:
+        return None
+    files = TlsFiles(ied.certificate, ied.private_key, ied.ca, ied.crl, ied.tls_least)
+    if ied.crl is None:
+        logger.warning("ied.crl is not set: revoked certificates are not noticed")
+    return TlsGate(files, ied.roles)
+
+
+def _limits(settings: Settings, engine: Engine) -> Limits:
     ied = settings.ied
     return Limits(
         associations=min(ied.max_associations, engine.max_associations),
         per_address=ied.max_associations_per_address,
         handshake_s=ied.handshake_timeout_s,
         idle_s=ied.idle_timeout_s,
+        session_s=ied.session_max_s,
+        allow=tuple(ipaddress.ip_network(network) for network in ied.allow),
     )
 
 

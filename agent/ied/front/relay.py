@@ -18,7 +18,7 @@ class Owner(Protocol):
     """What a relay tells the front."""
 
     def accepted(self, relay: Relay) -> None:
-        """The transport is ready, TLS included."""
+        """The TCP connection is up."""
 
     def associated(self, relay: Relay) -> None:
         """The engine has answered the association."""
@@ -48,11 +48,23 @@ class Relay(asyncio.Protocol):
         self.last_request_s = now_s()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TCP, and TLS where there is one, are up."""
+        """TCP is up."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio says BaseTransport
         self.transport = transport
         transport.set_write_buffer_limits(high=_HIGH_WATER)
         self._owner.accepted(self)
+
+    @property
+    def plain(self) -> asyncio.Transport:
+        """The TCP transport, for the TLS handshake."""
+        if self.transport is None:
+            raise ConnectionResetError("the client is gone")
+        return self.transport
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """TLS is up on top of TCP."""
+        self.transport = transport
+        transport.set_write_buffer_limits(high=_HIGH_WATER)
 
     def data_received(self, data: bytes) -> None:
         """Octets of the client."""

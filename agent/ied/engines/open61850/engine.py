@@ -59,6 +59,7 @@ class Open61850Engine:
             server.setting_groups = self._groups = SettingGroupEngine(server)
             self._groups.on_active = self._group_selected
             self._groups.on_confirm = self._group_confirmed
+            server.read_hooks.append(self._read_edited)
         server.write_hooks.insert(0, self._rights)
         server.write_hooks.append(self._write)
 
@@ -170,6 +171,15 @@ class Open61850Engine:
             raise DecodeError(f"{node.item} has {len(node.children)} members, not {len(members)}")
         for child, member in zip(node.children.values(), members, strict=True):
             yield from self._flatten(domain, child, member)
+
+    def _read_edited(self, _connection: object, name: ObjectName) -> int | None:
+        """FC SE has values only while a group is edited (7-2 Ed. 2.1, 16.3.2.7)."""
+        parts = name.item.split("$")
+        if len(parts) < 2 or parts[1] != "SE" or self._groups is None:
+            return None
+        block = self._groups.blocks.get(name.domain or "")
+        idle = block is not None and block.editor is None
+        return AccessError.TEMPORARILY_UNAVAILABLE if idle else None
 
     def _group_selected(self, connection: object, device: str, group: int) -> int | None:
         if self._decider is None:
