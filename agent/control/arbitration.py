@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from agent.control.fleet import POSSIBLE
 from agent.control.parameters import Parameters
 from agent.messages import (
     SITE,
@@ -22,6 +23,7 @@ from agent.messages import (
 )
 
 REMEMBERED: Final = 10_000
+SETTING_MAX: Final = {"db_uf_hz": 5.0, "db_of_hz": 5.0, "k_uf": 1.0, "k_of": 1.0, "olrt_s": 600.0}
 MODES: Final = ("on", "blocked", "drain")
 
 # AddCause of IEC 61850-7-2:2010+A1, table "additional cause"
@@ -69,6 +71,10 @@ class Ledger:
     orders: tuple[Order, ...] = ()
     outcomes: dict[str, RequestOutcome] = field(default_factory=dict)
 
+    def in_force(self, now_s: float) -> tuple[Order, ...]:
+        """Return the requests whose lease is not over; those that end now await their outcome."""
+        return tuple(order for order in self.orders if now_s < order.end_s)
+
 
 def admit(
     ledger: Ledger,
@@ -101,8 +107,8 @@ def admit(
 
 def refusal(request: ControlRequest, known: Mapping[str, int], p: Parameters) -> tuple[int, str]:
     """Return AddCause and reason why a request cannot be taken; no reason when it can."""
-    if not math.isfinite(request.value):
-        return INCONSISTENT_PARAMETERS, "the value is not a finite number"
+    if not abs(request.value) < POSSIBLE:
+        return INCONSISTENT_PARAMETERS, "the value is not a finite, possible number"
     if request.kind is RequestKind.WITHDRAW:
         return 0, ""
     if not (math.isfinite(request.lease_s) and request.lease_s > 0.0):
@@ -131,10 +137,10 @@ def settings_of(p: Parameters) -> dict[str, float]:
     }
 
 
-def narrowed_settings(ledger: Ledger, p: Parameters) -> dict[str, float]:
+def narrowed_settings(orders: Sequence[Order], p: Parameters) -> dict[str, float]:
     """Return the settings in force: the narrowest of the envelope's and of all requests'."""
     values = settings_of(p)
-    for order in ledger.orders:
+    for order in orders:
         if order.request.kind is RequestKind.SETTING:
             name = order.request.setting
             values[name] = max(values[name], order.request.value)
@@ -155,6 +161,8 @@ def _setting_refusal(request: ControlRequest, p: Parameters) -> tuple[int, str]:
         return NOT_SUPPORTED, f"unknown setting; known: {', '.join(local)}"
     if request.target != SITE:
         return INCONSISTENT_PARAMETERS, "the droop is a setting of the site"
+    if request.value > SETTING_MAX[request.setting]:
+        return INCONSISTENT_PARAMETERS, f"at most {SETTING_MAX[request.setting]:g}"
     if request.value < local[request.setting]:
         return NO_ACCESS_AUTHORITY, (
             f"{request.setting} may be narrowed from {local[request.setting]:g}, never widened"

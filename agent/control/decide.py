@@ -62,8 +62,9 @@ def decide(state: State, sensed: Sensed, clock: Clock) -> Decision:
     """Return the decision for this step."""
     p = state.parameters
     fleet, f_hz = sensed.fleet, sensed.f_hz
-    wishes = standing.stand(sensed.ledger, fleet, p, clock.day_s)
-    settings = narrowed_settings(sensed.ledger, p)
+    orders = sensed.ledger.in_force(clock.now_s)
+    wishes = standing.stand(orders, fleet, p, clock.day_s)
+    settings = narrowed_settings(orders, p)
     droop = droop_in_force(settings, p)
     voltage = respond(state.voltage, mean_voltage_pu(sensed, state), clock.dt_s, p)
 

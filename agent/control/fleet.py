@@ -42,6 +42,8 @@ REPORTED: Final = (
     "local",
 )
 """Columns that a station reports; NaN where it does not know."""
+POSSIBLE: Final = 1e12
+"""No power, energy or time that a station can mean is larger."""
 _AT: Final = {name: row for row, name in enumerate(REPORTED)}
 
 OWN_START: Final[dict[str, float]] = {
@@ -176,7 +178,7 @@ def columns_of(status: EvseStatus) -> tuple[float, ...]:
         _magnitude(status.discharge_max_w),
         _magnitude(status.charge_min_w),
         _magnitude(status.discharge_min_w),
-        status.base_w if math.isfinite(status.base_w) else 0.0,
+        status.base_w if abs(status.base_w) < POSSIBLE else 0.0,
         _number(status.setpoint_w),
         _magnitude(status.step_w),
         _number(status.soc_pct),
@@ -193,8 +195,8 @@ def columns_of(status: EvseStatus) -> tuple[float, ...]:
 
 
 def _number(value: float | None) -> float:
-    return math.nan if value is None or not math.isfinite(value) else float(value)
+    return float(value) if value is not None and abs(value) < POSSIBLE else math.nan
 
 
 def _magnitude(value: float) -> float:
-    return float(value) if math.isfinite(value) and value > 0.0 else 0.0
+    return float(value) if 0.0 < value < POSSIBLE else 0.0

@@ -70,7 +70,9 @@ def judge(
     news: list[RequestOutcome] = []
     kept: list[Order] = []
     for before in ledger.orders:
-        order = _watched(before, follows(before, delivery, droop_w), now_s)
+        order = before
+        if now_s < before.end_s:
+            order = _watched(before, follows(before, delivery, droop_w), now_s)
         outcome = None if order.answered else _outcome(order, delivery, now_s, utc_s, p)
         if outcome is not None:
             news.append(outcome)

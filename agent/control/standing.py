@@ -7,11 +7,12 @@ them hold, whoever gave them.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.control.arbitration import Ledger, Order
+from agent.control.arbitration import Order
 from agent.control.dispatch import fixed
 from agent.control.fleet import Bools, Fleet, Floats
 from agent.control.orders import expected
@@ -50,15 +51,18 @@ class Standing:
     var: dict[str, float]
 
 
-def stand(ledger: Ledger, fleet: Fleet, p: Parameters, day_s: float) -> Standing:
-    """Return what the ledger asks for now; `day_s` is the UTC time of day, NaN if unknown."""
+def stand(orders: Sequence[Order], fleet: Fleet, p: Parameters, day_s: float) -> Standing:
+    """Return what the requests in force, highest rank first, ask for.
+
+    `day_s` is the UTC time of day, NaN while it is unknown.
+    """
     count = len(fleet)
     stopped, blocked, drained, remote = (np.zeros(count, dtype=np.bool_) for _ in range(4))
     pinned_w, low_w = np.full(count, np.nan), np.full(count, -np.inf)
     high_w = np.full(count, np.inf)
     site_low_w, site_high_w = -p.site_charge_w, p.site_discharge_w
     var: dict[str, float] = {}
-    for order in reversed(ledger.orders):  # the highest rank comes last and overwrites
+    for order in reversed(orders):  # the highest rank comes last and overwrites
         request = order.request
         site = request.target == SITE
         rows = slice(None) if site else slice(*_one(fleet.index.get(request.target, count)))
@@ -81,7 +85,7 @@ def stand(ledger: Ledger, fleet: Fleet, p: Parameters, day_s: float) -> Standing
             drained[rows] |= request.setting == "drain"
         elif request.kind is RequestKind.VAR_SETPOINT:
             var[request.target] = request.value
-    ruler = _ruler(ledger)
+    ruler = _ruler(orders)
     return Standing(
         ruler=ruler,
         site_w=_site_w(ruler, p, day_s),
@@ -137,8 +141,8 @@ def remote_offset_w(ranges: Ranges, standing: Standing) -> float:
     return float(np.where(asked, wanted_w - ranges.base_w, 0.0).sum())
 
 
-def _ruler(ledger: Ledger) -> Order | None:
-    power = (o for o in ledger.orders if o.request.target == SITE and o.request.kind in POWER)
+def _ruler(orders: Sequence[Order]) -> Order | None:
+    power = (o for o in orders if o.request.target == SITE and o.request.kind in POWER)
     return next(power, None)
 
 

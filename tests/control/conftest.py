@@ -21,6 +21,7 @@ from agent.control import (
 from agent.messages import (
     Authority,
     ControlRequest,
+    DigitalInput,
     EvseStatus,
     Measurement,
     RequestKind,
@@ -63,9 +64,13 @@ class Bench:
     outcomes: list[object] = field(default_factory=list)
     last: Outputs = field(init=False)
     obey: bool = True
+    utc_offset_s: float = UTC
+    tick_s: float = 0.02
+    v_pu: float = 1.0
     _on_the_way: list[tuple[float, Setpoint]] = field(default_factory=list)
     _pending: list[ControlRequest] = field(default_factory=list)
     _fresh: set[str] = field(default_factory=set)
+    _digital: list[DigitalInput] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.state = initial_state(self.parameters)
@@ -84,24 +89,34 @@ class Bench:
         self._pending.append(request)
 
     def tick(self) -> Outputs:
-        self.now_s = round(self.now_s + 0.02, 6)
+        self.now_s = round(self.now_s + self.tick_s, 6)
         self._deliver()
         inputs = Inputs(
-            measurements=() if self.f_hz is None else (report(self.f_hz, self.now_s),),
+            measurements=() if self.f_hz is None else (self.report(),),
+            digital=tuple(self._digital),
             evses=tuple(self.evses[name] for name in sorted(self._fresh)),
             requests=tuple(self._pending),
         )
-        self._pending, self._fresh = [], set()
-        self.state, self.last = step(self.state, inputs, Now(self.now_s, UTC + self.now_s, True))
+        self._pending, self._fresh, self._digital = [], set(), []
+        self.state, self.last = step(self.state, inputs, Now(self.now_s, self.utc_s(), True))
         self.sent += self.last.setpoints
         self.outcomes += self.last.outcomes
         self._on_the_way += [(self.now_s + self.latency_s, s) for s in self.last.setpoints]
         return self.last
 
     def run(self, seconds: float) -> Outputs:
-        for _ in range(round(seconds / 0.02)):
+        for _ in range(round(seconds / self.tick_s)):
             self.tick()
         return self.last
+
+    def say(self, item: DigitalInput) -> None:
+        self._digital.append(item)
+
+    def report(self) -> Measurement:
+        return report(self.f_hz, self.now_s, v1_v=self.v_pu * self.parameters.nominal_v)
+
+    def utc_s(self) -> float:
+        return self.utc_offset_s + self.now_s
 
     def power_w(self) -> float:
         return sum(status.p_w or 0.0 for status in self.evses.values())
