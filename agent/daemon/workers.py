@@ -47,6 +47,10 @@ def plan_workers(settings: Settings) -> list[WorkerSpec]:
     ]
     if settings.ied.enabled:
         plan.append(WorkerSpec("ied", Role.IED, "agent.ied.worker"))
+    plan += [
+        WorkerSpec(f"secc@{evse.interface}", Role.SECC, "agent.vehicles.secc.worker")
+        for evse in settings.secc.evse
+    ]
     return plan
 
 
