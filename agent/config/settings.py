@@ -168,6 +168,8 @@ class Ied(Section, frozen=True, kw_only=True):
     host: str = "0.0.0.0"  # noqa: S104 - the station bus
     port: Port = 102
     engine: Literal["open61850", "libiec61850"] = "open61850"
+    goose_interface: str = ""
+    """Interface on which the SCL's GSEControls of this IED are published; empty: none."""
     evses: dict[str, str] = msgspec.field(default_factory=dict)
     """Logical device instance → EVSE; every other EVSE takes the first free one and keeps it."""
     groups: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)

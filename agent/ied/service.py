@@ -23,12 +23,13 @@ from agent.config import Settings
 from agent.iec61850 import FC, ObjectReference
 from agent.ied.assignment import Assignment
 from agent.ied.decisions import Decisions
+from agent.ied.goose import GoosePublisher
 from agent.ied.modes import Modes
 from agent.ied.orders import Orders
 from agent.ied.port import AddCause, Engine, Native
 from agent.ied.projection import Projection, Subscriptions
 from agent.ied.settings import SettingDesk
-from agent.ied.state import IedState, static_statuses
+from agent.ied.state import IedState, now_stamp, static_statuses
 from agent.ied.store import FILE, Store
 from agent.mapping import BoundModel, Scope
 from agent.messages import Message, RequestOutcome, Snapshot
@@ -67,6 +68,9 @@ class IedService:
         self._orders = Orders(send, self._finish_later, settings.ied.order_lease_s)
         self._desk = SettingDesk(send)
         self.decisions = Decisions(self.state, engine, self._orders, self._desk, self._post, send)
+        self._goose: GoosePublisher | None = None
+        if settings.ied.goose_interface:
+            self._goose = GoosePublisher(model, settings.ied.goose_interface, engine.read)
         self._thread = threading.Thread(target=self._run, name="ied-model", daemon=True)
         self._counters = {"snapshots": 0.0, "updates": 0.0}
 
@@ -79,12 +83,16 @@ class IedService:
         """Start the engine and the model thread, with what was stored in force."""
         self._engine.start(self.decisions)
         self._restore()
+        if self._goose is not None:
+            self._goose.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End both."""
         self._jobs.put(None)
         self._thread.join(timeout=5)
+        if self._goose is not None:
+            self._goose.stop()
         self._engine.stop()
 
     def take(self, message: Message) -> None:
@@ -162,6 +170,7 @@ class IedService:
             updates += state.connection_quality(lost)
             self._lost = lost
         self._engine.update(updates)
+        self._publish()
         self._counters["snapshots"] += 1
         self._counters["updates"] += len(updates)
 
@@ -169,6 +178,13 @@ class IedService:
         if not self.state.stale:
             self.state.stale = True
             self._engine.update(self.state.projection.stale(time.time()))
+            self._publish()
+
+    def _publish(self) -> None:
+        if self._goose is not None:
+            latest = self.state.latest
+            self._goose.refresh(now_stamp(latest is not None and latest.clock_synchronised))
+            self._counters["goose_sent"] = float(self._goose.sent)
 
 
 def _state(settings: Settings, model: IedModel, bound: BoundModel, engine: Engine) -> IedState:

@@ -66,7 +66,7 @@ def to_data(kind: BasicType, value: Native) -> IECData:
     if isinstance(value, Quality):
         return BitStringData(value.to_bit_string(), 3)
     if isinstance(value, Timestamp):
-        return _utc_time(value)
+        return utc_time(value)
     if kind is BasicType.BOOLEAN:
         return BoolData(bool(value))
     if kind in (BasicType.FLOAT32, BasicType.FLOAT64):
@@ -119,7 +119,8 @@ def _from_bits(data: BitStringData) -> int:
     return sum((number >> (bits - 1 - n) & 1) << n for n in range(bits))
 
 
-def _utc_time(value: Timestamp) -> TimestampData:
+def utc_time(value: Timestamp) -> TimestampData:
+    """A timestamp as MMS and GOOSE carry it."""
     moment = _EPOCH + timedelta(seconds=value.seconds, microseconds=value.fraction * 1e6 / 2**24)
     return TimestampData(moment, value.quality.to_octet())
 
