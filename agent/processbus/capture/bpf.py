@@ -22,6 +22,8 @@ _RETURN: Final = 0x06
 _RETURN_A: Final = 0x16
 _MODULO: Final = 0x94
 _WHOLE_FRAME: Final = 0x40000
+_FROM_MAC_HEADER: Final = 0xFFE00000
+"""SKF_LL_OFF: a fan-out program sees the frame from its payload on."""
 
 
 class Instruction(NamedTuple):
@@ -66,7 +68,7 @@ def accept(ethertype: int, longest: int = 0, longer_than: int = 0) -> Program:
 def share_by_appid(parts: int) -> Program:
     """Fan-out: the APPID decides which socket of a group gets a frame."""
     return (
-        Instruction(_LOAD_HALF, 0, 0, 14),
+        Instruction(_LOAD_HALF, 0, 0, _FROM_MAC_HEADER + 14),
         Instruction(_MODULO, 0, 0, parts),
         Instruction(_RETURN_A, 0, 0, 0),
     )
