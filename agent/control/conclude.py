@@ -56,6 +56,7 @@ def conclude(
         tokens=action.tokens,
         short_s=short_s,
         recall=sensed.recall,
+        accounted_s=sensed.accounted_s,
         alarms=alarms,
         ticks=state.ticks + 1,
         setpoints_sent=state.setpoints_sent + len(action.setpoints),

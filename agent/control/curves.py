@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 
@@ -43,8 +44,7 @@ class Curve:
     @property
     def slope(self) -> float:
         """Steepest dy/dx, as a magnitude."""
-        pairs = pairwise(self.points)
-        return max((abs((y1 - y0) / (x1 - x0)) for (x0, y0), (x1, y1) in pairs), default=0.0)
+        return _steepest(self.points)
 
     def flattened(self, slope: float) -> Curve:
         """Return the curve with no part steeper than `slope`; it ends later, not lower.
@@ -63,6 +63,12 @@ class Curve:
         if y < top:
             points.append((x + (top - y) / slope, top))
         return Curve(tuple(points))
+
+
+@lru_cache(maxsize=256)
+def _steepest(points: tuple[tuple[float, float], ...]) -> float:
+    rises = (abs((y1 - y0) / (x1 - x0)) for (x0, y0), (x1, y1) in pairwise(points))
+    return max(rises, default=0.0)
 
 
 def droop_curve(deadband_hz: float, k: float, nominal_hz: float) -> Curve:

@@ -17,6 +17,8 @@ FOLLOWED: Final = 0.1
 """A power counts as reached when it is within this share of the ordered change."""
 DELAY_MEMORY: Final = 0.8
 """Weight of the past in the delay's average; a longer delay counts at once."""
+LONGEST_S: Final = 10.0
+"""A longer silence is not accounted: nobody knows what happened in it."""
 DAY_S: Final = 86_400.0
 
 
@@ -67,8 +69,9 @@ def hear(
 
 def account(fleet: Fleet, dt_s: float, p: Parameters) -> Fleet:
     """Return the fleet with the energy of the last `dt_s`; yesterday's use leaks away."""
-    if dt_s <= 0.0 or not len(fleet):
+    if not len(fleet):
         return fleet
+    dt_s = min(dt_s, LONGEST_S)
     export_wh = fleet.delivered_w() * dt_s / 3600.0
     given_wh = fleet.own.given_wh + export_wh
     worked_wh = np.where(fleet.active, np.maximum(export_wh, 0.0), 0.0)

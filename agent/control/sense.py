@@ -14,6 +14,7 @@ from agent.control.sources import Frequency, select
 from agent.control.state import Clock, Recall, State
 from agent.messages import Measurement, RequestOutcome
 
+ACCOUNT_PERIOD_S = 0.2
 ADOPTION_QUIET_S = 0.5
 ADOPTION_LATEST_S = 2.0
 """An adoption ends when no station was adopted for the one, or after the other."""
@@ -27,6 +28,7 @@ class Sensed:
         report: The deciding measurement when it is new, else None.
         reachable: Stations can be told anything at all.
         answers: First outcomes of new requests.
+        accounted_s: Until when the vehicles' energy is accounted.
         adopting: Vehicles are being found at work after a restart: nothing is dispatched yet.
     """
 
@@ -40,6 +42,7 @@ class Sensed:
     answers: tuple[RequestOutcome, ...]
     recall: Recall
     adopting: bool
+    accounted_s: float
 
     @property
     def f_hz(self) -> float:
@@ -58,8 +61,10 @@ def sense(state: State, inputs: Inputs, clock: Clock) -> Sensed:
         state.ledger, inputs.requests, fleet.index, now_s=clock.now_s, utc_s=clock.utc_s, p=p
     )
     recall = _adoption(state.recall, heard, clock.now_s)
+    since_s = clock.now_s - state.accounted_s
+    due = since_s >= ACCOUNT_PERIOD_S
     return Sensed(
-        fleet=account(fleet, clock.dt_s, p),
+        fleet=account(fleet, since_s, p) if due else fleet,
         heard=heard,
         frequency=frequency,
         report=report,
@@ -69,6 +74,7 @@ def sense(state: State, inputs: Inputs, clock: Clock) -> Sensed:
         answers=tuple(answers),
         recall=recall,
         adopting=clock.now_s < recall.until_s,
+        accounted_s=clock.now_s if due or since_s < 0.0 else state.accounted_s,
     )
 
 

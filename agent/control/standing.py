@@ -35,6 +35,7 @@ class Standing:
         stopped, blocked, drained: EVSEs that are stopped, do not answer, or take on nothing new.
         low_w, high_w: Bounds of each EVSE. `site_low_w`, `site_high_w`: of the site.
         var: Reactive setpoints in force: target → var.
+        empty: Nobody asks for anything.
     """
 
     ruler: Order | None
@@ -49,6 +50,7 @@ class Standing:
     site_low_w: float
     site_high_w: float
     var: dict[str, float]
+    empty: bool
 
 
 def stand(orders: Sequence[Order], fleet: Fleet, p: Parameters, day_s: float) -> Standing:
@@ -99,11 +101,14 @@ def stand(orders: Sequence[Order], fleet: Fleet, p: Parameters, day_s: float) ->
         site_low_w=site_low_w,
         site_high_w=site_high_w,
         var=var,
+        empty=not orders,
     )
 
 
 def apply(ranges: Ranges, standing: Standing, fleet: Fleet) -> Ranges:
     """Return the ranges as the requests narrow them; setpoints of EVSEs come with `pinned`."""
+    if standing.empty:
+        return ranges
     ranges = narrowed(ranges, standing.low_w, standing.high_w)
     zero = np.zeros(len(fleet))
     low_w = np.where(standing.stopped, zero, -np.inf)
@@ -125,9 +130,9 @@ def pinned(ranges: Ranges, standing: Standing, share: float) -> Ranges:
 
     `share` of the way for setpoints from afar (the rest is still being ramped), all of it else.
     """
-    asked = ~np.isnan(standing.pinned_w) & ranges.usable & ~standing.stopped
-    if not asked.any():
+    if standing.empty:
         return ranges
+    asked = ~np.isnan(standing.pinned_w) & ranges.usable & ~standing.stopped
     part = np.where(standing.remote, share, 1.0)
     wanted_w = ranges.base_w + part * (standing.pinned_w - ranges.base_w)
     base_w = np.where(asked, np.clip(wanted_w, ranges.low_w, ranges.high_w), ranges.base_w)
@@ -136,6 +141,8 @@ def pinned(ranges: Ranges, standing: Standing, share: float) -> Ranges:
 
 def remote_offset_w(ranges: Ranges, standing: Standing) -> float:
     """Return by how much the setpoints of EVSEs from afar want to move the fleet, W."""
+    if standing.empty:
+        return 0.0
     asked = standing.remote & ranges.usable & ~standing.stopped
     wanted_w = np.clip(standing.pinned_w, ranges.low_w, ranges.high_w)
     return float(np.where(asked, wanted_w - ranges.base_w, 0.0).sum())

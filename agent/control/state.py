@@ -51,6 +51,7 @@ class State:
         limited_s: When `limit` was computed.
         short_s: Since when the fleet cannot give what is asked; NaN while it can.
         idle_w: Power at the point of connection while the fleet did nothing for the grid.
+        accounted_s: Until when the vehicles' energy is accounted.
         noted_w: Target in the last audit record about dispatch.
     """
 
@@ -76,6 +77,7 @@ class State:
     short_s: float = math.nan
     recall: Recall = field(default_factory=Recall)
     alarms: tuple[Alarm, ...] = ()
+    accounted_s: float = math.inf
     noted_w: float = 0.0
     ticks: int = 0
     setpoints_sent: int = 0

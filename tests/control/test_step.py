@@ -53,7 +53,7 @@ def test_after_the_event_everyone_is_told_once_and_then_released(make_bench, mak
     bench.run(1)
     assert bench.power_w() == -3000.0
     count = len(bench.sent)
-    bench.run(20)
+    bench.coast(20)
     assert len(bench.sent) == count
 
 
@@ -61,7 +61,7 @@ def test_a_lasting_order_is_renewed_before_half_its_lease(make_bench, make_evse)
     bench = make_bench(lease_s=4.0)
     bench.plug(make_evse("a/1"))
     bench.f_hz = 49.7
-    bench.run(20)
+    bench.coast(20)
     times = [s.issued_s for s in bench.sent if s.reason == "renewal"]
     gaps = [b - a for a, b in pairwise(times)]
     assert len(times) > 5
@@ -115,7 +115,7 @@ def test_a_vehicle_that_does_not_follow_is_reported_as_failed(make_bench, make_e
     bench.plug(make_evse("a/1"))
     bench.obey = False
     bench.ask(make_request(RequestKind.WATT_SETPOINT, 5000.0, request_id="r", duration_s=10.0))
-    bench.run(11)
+    bench.coast(11)
     assert statuses(bench, "r") == [RequestStatus.ACCEPTED, RequestStatus.FAILED]
 
 
@@ -145,7 +145,7 @@ def test_one_evse_can_be_set_alone(make_bench, make_evse, make_request):
             request_id="w",
         )
     )
-    bench.run(15)
+    bench.coast(15)
     assert (bench.evses["a/1"].p_w, bench.evses["b/1"].p_w) == (0.0, 4000.0)
     assert statuses(bench, "w")[-1] is RequestStatus.COMPLETED
 
