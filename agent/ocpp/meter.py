@@ -63,7 +63,7 @@ def read_meter_values(meter_values: Iterable[Mapping[str, Any]]) -> Reading:
     return Reading(
         p_w=_net(totals, "Power.Active"),
         q_var=_net(totals, "Power.Reactive"),
-        soc_pct=totals.get("SoC", totals.get("Display.PresentSOC")),
+        soc_pct=_percent(totals.get("SoC", totals.get("Display.PresentSOC"))),
         voltage_v=_by_phase(phases, totals, "Voltage"),
         current_a=_by_phase(phases, totals, "Current.Import"),
         export_wh=totals.get("Energy.Active.Export.Register"),
@@ -79,6 +79,10 @@ def _net(totals: Mapping[str, float], quantity: str) -> float | None:
     if exported is None and imported is None:
         return None
     return (exported or 0.0) - (imported or 0.0)
+
+
+def _percent(value: float | None) -> float | None:
+    return value if value is not None and 0.0 <= value <= 100.0 else None
 
 
 def _negated(value: float | None) -> float | None:

@@ -236,6 +236,7 @@ def test_a_dead_connection_gives_way_after_a_probe(site, monkeypatch):
             dead.socket.transport.pause_reading()
             assert await refused(here.connect("CS1")) == 409
             await here.until(lambda: "CS1" not in here.fleet.connections)
+            dead.socket.transport.abort()
             await here.charging("CS1")
 
     asyncio.run(scenario())

@@ -9,9 +9,18 @@ from itertools import count
 from typing import Final
 
 import orjson
+from loguru import logger
 
 from agent.messages import Message, StationAnswer, StationCall
-from agent.ocpp import Answered, CallError, CallReceived, Failed, Payload, schemas
+from agent.ocpp import (
+    Answered,
+    CallError,
+    CallReceived,
+    ErrorCode,
+    Failed,
+    Payload,
+    schemas,
+)
 from agent.ocpp.der import DerType, read_control
 from agent.vehicles.stations.connection import Connection
 from agent.vehicles.stations.dialect import AskUpstream
@@ -57,6 +66,7 @@ class PassTag:
 class _Question:
     connection: Connection
     message_id: str
+    action: str
     ask: AskUpstream
     deadline_s: float
 
@@ -83,7 +93,7 @@ class Passage:
             return
         request_id = self._send_up(connection.station, call)
         self._questions[request_id] = _Question(
-            connection, call.message_id, ask, at.mono_s + ANSWER_S
+            connection, call.message_id, call.action, ask, at.mono_s + ANSWER_S
         )
 
     def inform(self, connection: Connection, call: CallReceived) -> None:
@@ -98,11 +108,9 @@ class Passage:
         payload = question.ask.fallback()
         if not answer.error:
             try:
-                given = orjson.loads(answer.payload)
-                question.ask.adopt(given)
-                payload = given
-            except (orjson.JSONDecodeError, KeyError, TypeError):
-                pass  # an answer that cannot be used is no answer
+                payload = _usable(question, answer.payload)
+            except (orjson.JSONDecodeError, CallError) as error:
+                logger.warning("the CSMS's answer to {} cannot be used: {}", question.action, error)
         question.connection.session.answer(question.message_id, payload)
         question.connection.flush()
 
@@ -158,6 +166,16 @@ class Passage:
 
     def _failed(self, request_id: str, station: str, error: str) -> None:
         self._tell(StationAnswer(request_id, station, error=error))
+
+
+def _usable(question: _Question, answer: bytes) -> Payload:
+    """Return the CSMS's answer once it is one that the station may be given."""
+    payload = orjson.loads(answer)
+    if not isinstance(payload, dict):
+        raise CallError(ErrorCode.TYPE_CONSTRAINT_VIOLATION, "the answer is not an object")
+    schemas.check_response(question.connection.station.version, question.action, payload)
+    question.ask.adopt(payload)
+    return payload
 
 
 def _mirror_der(station: Station, event: Answered) -> None:

@@ -9,6 +9,7 @@ from agent.messages import Alarm
 from agent.ocpp import CallError, ErrorCode, Payload, Version
 from agent.ocpp.der import DerType
 from agent.ocpp.der_register import StartStop
+from agent.ocpp.meter import MAX_MAGNITUDE
 from agent.ocpp.profiles import PROFILE_ID
 from agent.ocpp.timestamps import parse_utc
 from agent.ocpp.v2x import OperationMode, V2xPeriod, schedule_update
@@ -46,27 +47,30 @@ def read_needs(version: Version, needs: dict[str, Any]) -> EvLimits:
     alternating = needs.get("acChargingParameters", {})
     charge_max_w = _phase_sum(v2x, "maxChargePower")
     if charge_max_w is None:
-        charge_max_w = direct.get("evMaxPower")
+        charge_max_w = _plausible(direct.get("evMaxPower"))
     if charge_max_w is None and alternating:
-        charge_max_w = alternating["evMaxCurrent"] * alternating["evMaxVoltage"]
-    energy_needed_wh = v2x.get("evTargetEnergyRequest")
-    if energy_needed_wh is None:
-        energy_needed_wh = direct.get("energyAmount", alternating.get("energyAmount"))
+        charge_max_w = _plausible(alternating["evMaxCurrent"] * alternating["evMaxVoltage"])
+    energy_wh = direct.get("energyAmount", alternating.get("energyAmount"))
     return EvLimits(
         charge_max_w=charge_max_w,
         charge_min_w=_phase_sum(v2x, "minChargePower") or 0.0,
         discharge_max_w=_phase_sum(v2x, "maxDischargePower"),
         discharge_min_w=_phase_sum(v2x, "minDischargePower") or 0.0,
         bidirectional=version is Version.V21 and "BPT" in needs["requestedEnergyTransfer"],
-        capacity_wh=direct.get("evEnergyCapacity"),
-        energy_needed_wh=energy_needed_wh,
+        capacity_wh=_plausible(direct.get("evEnergyCapacity")),
+        energy_needed_wh=_plausible(v2x.get("evTargetEnergyRequest", energy_wh)),
         departure_utc_s=parse_utc(needs.get("departureTime")),
     )
 
 
 def _phase_sum(parameters: dict[str, Any], name: str) -> float | None:
     values = [parameters[key] for key in (name, f"{name}_L2", f"{name}_L3") if key in parameters]
-    return sum(abs(value) for value in values) if values else None
+    return _plausible(sum(abs(value) for value in values)) if values else None
+
+
+def _plausible(value: float | None) -> float | None:
+    """A power or energy that a vehicle can have; anything else was not said."""
+    return value if value is not None and 0.0 <= value <= MAX_MAGNITUDE else None
 
 
 def charging_limit(context: Context, payload: Payload) -> Payload:
