@@ -57,7 +57,7 @@ def play(
     """Play one waveform a stream; the first sample is taken at t = 0, a UTC second."""
 
     rate = settings.samples_per_second
-    t_s = np.arange(int(duration_s * rate) + 1) / rate
+    t_s = np.arange(int(duration_s * rate) + rate // 50) / rate
     samples = transport(np.stack([source.voltages(t_s) for source in sources]))
 
     def voltages(block_s: Array) -> Array:
