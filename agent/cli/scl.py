@@ -17,7 +17,7 @@ from rich.text import Text
 
 from agent.cli.arguments import run_command
 from agent.cli.scl_export import add_export_arguments, export
-from agent.errors import SclError
+from agent.errors import AgentError, SclError
 from agent.scl import SclFinding, Severity, Subscription, Subscriptions, read_scl, subscriptions
 from agent.scl.check import check
 from agent.scl.differ import diff
@@ -45,6 +45,9 @@ def _main(argv: Sequence[str]) -> int:
         else:
             print(error, file=sys.stderr)
         return EXIT_UNREADABLE
+    except AgentError as error:
+        print(error, file=sys.stderr)
+        return error.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:

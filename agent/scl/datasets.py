@@ -20,8 +20,6 @@ from agent.scl.model_control import DataSet, Fcda
 Nodes = Mapping[tuple[str, str], tuple[str, LogicalNode]]
 """(ldInst, node name) → (name of the logical device, node)."""
 
-Leaves = tuple[tuple[ObjectReference, DataAttribute], ...]
-
 
 def resolve_data_set(data_set: DataSet, device: str, node: str, nodes: Nodes) -> LiveDataSet:
     """The data set of a logical node with every member resolved as far as it can be."""
@@ -41,15 +39,19 @@ def _resolve_fcda(fcda: Fcda, device: str, nodes: Nodes) -> tuple[Member, ...]:
         if node is None:
             return (_dangling(fcda, device_name, fc),)
         return tuple(
-            _member(fcda, ObjectReference(device_name, node.name, (do.name,), fc), do)
+            _member(fcda, ObjectReference(device_name, node.name, (do.name,), fc), do, (do.name,))
             for do in node.objects
             if next(do.leaves(fc), None) is not None
         )
     path = tuple(name for name in f"{fcda.do_name}.{fcda.da_name}".split(".") if name)
-    target = None if node is None or not path else _walk(node, path, fcda.ix)
-    if target is None or (isinstance(target, DataAttribute) and fc not in (None, target.fc)):
+    walked = None if node is None or not path else _walk(node, path, fcda.ix)
+    if walked is None:
         return (_dangling(fcda, device_name, fc),)
-    return (_member(fcda, ObjectReference(device_name, fcda.ln_name, path, fc), target),)
+    target, names = walked
+    if isinstance(target, DataAttribute) and fc not in (None, target.fc):
+        return (_dangling(fcda, device_name, fc),)
+    reference = ObjectReference(device_name, fcda.ln_name, path, fc)
+    return (_member(fcda, reference, target, names),)
 
 
 def _dangling(fcda: Fcda, device: str, fc: FC | None) -> Member:
@@ -58,28 +60,27 @@ def _dangling(fcda: Fcda, device: str, fc: FC | None) -> Member:
     return Member(reference, fcda.ld_inst, None, (), fcda.line, fcda.ix)
 
 
-def _walk(node: LogicalNode, path: tuple[str, ...], ix: int | None) -> Node | None:
-    """The object or attribute below a node; ``ix`` picks an element of the first array met."""
+def _walk(
+    node: LogicalNode, path: tuple[str, ...], ix: int | None
+) -> tuple[Node, tuple[str, ...]] | None:
+    """What a path names and the path with ``ix`` at the first array it meets."""
     found: Node | None = node.object(path[0])
+    names = [path[0]]
     for name in path[1:]:
+        found = None if found is None else child_of(found, name)
         if found is None:
             return None
-        found = child_of(found, name)
-        if found is not None and found.count and ix is not None:
-            found, ix = element_of(found, ix), None
-    return found
+        if found.count and ix is not None:
+            found = element_of(found, ix)
+            name, ix = f"{name}({ix})", None
+        names.append(name)
+    return None if found is None else (found, tuple(names))
 
 
-def _member(fcda: Fcda, reference: ObjectReference, node: Node) -> Member:
-    return Member(reference, fcda.ld_inst, node, _leaves(reference, node, fcda), fcda.line, fcda.ix)
-
-
-def _leaves(reference: ObjectReference, node: Node, fcda: Fcda) -> Leaves:
+def _member(fcda: Fcda, reference: ObjectReference, node: Node, names: tuple[str, ...]) -> Member:
     below = node.leaves(reference.fc) if isinstance(node, DataObject) else node.leaves()
-    prefix = reference.path
-    if fcda.ix is not None:
-        prefix = (*prefix[:-1], f"{prefix[-1]}({fcda.ix})") if len(prefix) == 2 else prefix
-    return tuple(
-        (ObjectReference(reference.ld, reference.ln, (*prefix, *path), leaf.fc), leaf)
+    leaves = tuple(
+        (ObjectReference(reference.ld, reference.ln, (*names, *path), leaf.fc), leaf)
         for path, leaf in below
     )
+    return Member(reference, fcda.ld_inst, node, leaves, fcda.line, fcda.ix)

@@ -78,10 +78,11 @@ class Reader:
 
     def text(self, element: etree._Element) -> str:
         """Stripped text of an element, comments inside it skipped."""
-        text = element.text
-        if len(element):
-            text = "".join(t for t in element.itertext(etree.Element) if isinstance(t, str))
-        return text.strip() if text else ""
+        text = element.text or ""
+        for child in element:
+            if not isinstance(child.tag, str):  # a comment or processing instruction
+                text += child.tail or ""
+        return text.strip()
 
     def flag(self, element: etree._Element, name: str, default: bool) -> bool:
         """A boolean attribute: ``true``, ``false``, ``1`` or ``0``."""
