@@ -80,7 +80,7 @@ class Reader:
         """Stripped text of an element, comments inside it skipped."""
         text = element.text or ""
         for child in element:
-            if not isinstance(child.tag, str):  # a comment or processing instruction
+            if isinstance(child, etree._Comment | etree._ProcessingInstruction):
                 text += child.tail or ""
         return text.strip()
 
