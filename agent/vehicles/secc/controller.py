@@ -282,8 +282,9 @@ class Controller(ControllerV2):
         return IsolationLevel.VALID
 
     async def set_hlc_charging(self, is_ongoing: bool) -> None:
-        """Enter or leave the charge loop."""
+        """Enter or leave the charge loop; whatever we asked for has then been followed."""
         self.in_loop = is_ongoing
+        self.notification = None
 
     async def set_present_protocol_state(self, state: object) -> None:
         """Unused: our session knows its state."""

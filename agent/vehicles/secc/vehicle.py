@@ -67,6 +67,7 @@ class _Vehicle(_simulator.SimEVController):  # type: ignore[misc,name-defined]
         self.options = options
         self.battery = battery
         self.loops = 0
+        self.offered_w = 0.0
         self._stopped = False
 
     @property
@@ -153,9 +154,10 @@ class _Vehicle(_simulator.SimEVController):  # type: ignore[misc,name-defined]
         return params.copy(update={k: v for k, v in limits.items() if getattr(params, k, None)})
 
     async def get_scheduled_dc_charge_loop_params(self) -> Any:
-        """Return a target: charge at a quarter of the power."""
+        """Return a target: all that the EVSE left open, within the battery's power."""
         params = await super().get_scheduled_dc_charge_loop_params()
-        current = 0.25 * self.battery.charge_max_w / VOLTAGE_V
+        power = min(max(self.offered_w, -self.battery.charge_max_w), self.battery.discharge_max_w)
+        current = -power / VOLTAGE_V
         update = {
             "ev_target_current": rational(current),
             "ev_target_voltage": rational(VOLTAGE_V),
@@ -208,6 +210,11 @@ class _ObservedDcLoop(_states.DCChargeLoop):  # type: ignore[misc,name-defined]
         if current is not None and voltage is not None:
             p_w = -current.get_decimal_value() * voltage.get_decimal_value()
             self.comm_session.ev_controller.delivered(p_w)
+        scheduled = getattr(message, "bpt_scheduled_dc_charge_loop_res", None)
+        if scheduled is not None:
+            charge = scheduled.evse_maximum_charge_power.get_decimal_value()
+            discharge = scheduled.evse_max_discharge_power.get_decimal_value()
+            self.comm_session.ev_controller.offered_w = discharge or -charge
         await super().process_message(message, message_exi)
 
     def __str__(self) -> str:
