@@ -59,11 +59,11 @@ def departure_high_w(fleet: Fleet, charge_w: Floats, now_s: float, p: Parameters
     charging power. What is left over may be given away within one lease; with nothing left over
     the result is full charging, whatever the grid asks.
     """
-    missing_wh = fleet.column("energy_needed_wh") + fleet.own.given_wh / p.charge_efficiency
+    missing_wh = fleet.column("energy_needed_wh") + fleet.own.given_wh
     departs = np.isfinite(fleet.own.departs_s)
     left_s = np.where(departs, fleet.own.departs_s, 0.0) - now_s - p.departure_margin_s
     left_s = np.maximum(left_s, 0.0)
-    possible_wh = charge_w * p.charge_efficiency * left_s / 3600.0
+    possible_wh = charge_w * p.efficiency * left_s / 3600.0
     spare_wh = possible_wh - missing_wh
     high_w = spare_wh * 3600.0 / p.lease_s - charge_w
     bound = departs & (missing_wh > 0.0)

@@ -77,7 +77,7 @@ class Own:
         rest_until_s: Not used before (it refused an order, or lost its vehicle).
         faults: Disconnects under power of this vehicle.
         departs_s: Monotonic instant of the departure, as the clocks stood when it was named.
-        given_wh: Energy exported since the station last told the energy need.
+        given_wh: Energy taken from the battery since the station last told the energy need.
         used_wh: Energy exported for the grid today; leaks away over 24 h.
         delay_s: Measured time from order to power; NaN before the first measurement.
         moved_s, moved_from_w: The order whose effect is being measured, and the power before it.

@@ -73,7 +73,8 @@ def account(fleet: Fleet, dt_s: float, p: Parameters) -> Fleet:
         return fleet
     dt_s = min(dt_s, LONGEST_S)
     export_wh = fleet.delivered_w() * dt_s / 3600.0
-    given_wh = fleet.own.given_wh + export_wh
+    stored_wh = np.where(export_wh > 0.0, export_wh / p.efficiency, export_wh * p.efficiency)
+    given_wh = fleet.own.given_wh + stored_wh
     worked_wh = np.where(fleet.active, np.maximum(export_wh, 0.0), 0.0)
     leak_wh = day_budget_wh(fleet, p) * dt_s / DAY_S
     used_wh = np.maximum(fleet.own.used_wh + worked_wh - leak_wh, 0.0)

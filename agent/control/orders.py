@@ -18,7 +18,7 @@ RENEW_TO: Final = 0.45
 """A lasting order is renewed in this part of its lease, each EVSE at its own moment."""
 RENEW_LATEST: Final = 0.6
 """From this part of its lease on, a renewal no longer waits for the message budget."""
-EVENT: Final = 0.1
+EVENT: Final = 0.05
 """A deviation of this share of the fleet's power is an event: everybody may be told at once."""
 GOLDEN: Final = (math.sqrt(5.0) - 1.0) / 2.0
 

@@ -80,7 +80,7 @@ class Parameters:
     max_cycles_per_day: float = 2.0
     max_energy_per_day_wh: float = math.inf
     departure_margin_s: float = 900.0
-    charge_efficiency: float = 0.9
+    efficiency: float = 0.9
     charge_curve: tuple[tuple[float, float], ...] = ()
     discharge_curve: tuple[tuple[float, float], ...] = ()
 

@@ -53,7 +53,9 @@ def answer(state: State, sensed: Sensed, fast: Fast, droop: Droop, clock: Clock)
     if sensed.frequency.lost:
         return Level(ramp(state.share, 0.0, rate, clock.dt_s), True)
     wanted = droop.share(sensed.f_hz - p.nominal_hz)
-    wanted = max(wanted, fast.share(p.preset.fast, clock.now_s))
+    reserve = fast.share(p.preset.fast, clock.now_s)
+    if reserve > 0.0:
+        wanted = max(wanted, reserve)
     if sensed.adopting:
         return Level(wanted, False)
     share = lag(state.share, wanted, droop.olrt_s, clock.dt_s)

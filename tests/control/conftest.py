@@ -24,6 +24,7 @@ from agent.messages import (
     DigitalInput,
     EvseStatus,
     Measurement,
+    OrderResult,
     RequestKind,
     Setpoint,
     Validity,
@@ -67,9 +68,11 @@ class Bench:
     utc_offset_s: float = UTC
     tick_s: float = 0.02
     v_pu: float = 1.0
+    efficiency: float = 1.0
     _on_the_way: list[tuple[float, Setpoint]] = field(default_factory=list)
     _pending: list[ControlRequest] = field(default_factory=list)
     _fresh: set[str] = field(default_factory=set)
+    _results: list[OrderResult] = field(default_factory=list)
     _digital: list[DigitalInput] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -95,9 +98,10 @@ class Bench:
             measurements=() if self.f_hz is None else (self.report(),),
             digital=tuple(self._digital),
             evses=tuple(self.evses[name] for name in sorted(self._fresh)),
+            results=tuple(self._results),
             requests=tuple(self._pending),
         )
-        self._pending, self._fresh, self._digital = [], set(), []
+        self._pending, self._fresh, self._digital, self._results = [], set(), [], []
         self.state, self.last = step(self.state, inputs, Now(self.now_s, self.utc_s(), True))
         self.sent += self.last.setpoints
         self.outcomes += self.last.outcomes
@@ -119,6 +123,9 @@ class Bench:
     def say(self, item: DigitalInput) -> None:
         self._digital.append(item)
 
+    def refuse(self, order: Setpoint) -> None:
+        self._results.append(OrderResult(order.evse_id, order.seq, False, self.now_s, "busy"))
+
     def report(self) -> Measurement:
         return report(self.f_hz, self.now_s, v1_v=self.v_pu * self.parameters.nominal_v)
 
@@ -132,7 +139,8 @@ class Bench:
         arrived = [s for at, s in self._on_the_way if at <= self.now_s]
         self._on_the_way = [(at, s) for at, s in self._on_the_way if at > self.now_s]
         for setpoint in arrived if self.obey else ():
-            self.change(setpoint.evse_id, p_w=setpoint.p_w, setpoint_w=setpoint.p_w)
+            done_w = setpoint.p_w * self.efficiency
+            self.change(setpoint.evse_id, p_w=done_w, setpoint_w=setpoint.p_w)
 
 
 def report(f_hz: float, now_s: float, **fields: object) -> Measurement:
