@@ -9,6 +9,9 @@ leaves arg e = 2π·ROCOF·T², 1° at 7 Hz/s and 50 Hz. A step makes |arg e| or
 cycles. An unsymmetrical fault also changes the unbalance u = V2/V1, which turns with neither
 sequence: |u_k - u_{k-2}| is the third measure.
 
+A step is often the start of a ramp: a loss of generation, an island. While the frequency is held,
+the change of arg e from tick to tick decides, which the ramp leaves at zero.
+
 Persistent modulation must not hold the frequency for ever. Each measure is compared with three
 times its own median over 0.6 s, if that is more than the fixed threshold; ticks within an event
 do not count towards the median until the event has lasted longer than a step can.
@@ -93,11 +96,12 @@ class EventGate:
         self._event_start = np.full(streams, NEVER, dtype=np.int64)
         self._holding = np.zeros(streams, dtype=bool)
         self._learning = np.ones(streams, dtype=bool)
+        self._turn_before = np.zeros(streams)
         self._ticks = 0
 
     def learn(self, measures: FloatArray) -> None:
         """Before the first tick that may begin an event: start from the liveliest seen."""
-        np.maximum(self._history, measures, out=self._history)
+        np.maximum(self._history, np.abs(measures), out=self._history)
         self._medians = self._history[0].copy()
 
     def advance(self, newest: int, measures: FloatArray, low_voltage: Mask) -> Phase:
@@ -124,18 +128,23 @@ class EventGate:
         )
 
     def _stepped(self, measures: FloatArray) -> Mask:
+        turn, *others = measures
+        # Once holding, a constant turn is the ramp that the step was the start of.
+        turn = np.where(self._holding, turn - self._turn_before, turn)
+        self._turn_before = measures[0]
+        sizes = np.abs([turn, *others])
         row = self._history[self._ticks % len(self._history)]
-        np.copyto(row, measures, where=self._learning)
+        np.copyto(row, sizes, where=self._learning)
         if self._ticks % self._refresh == 0:
             self._medians = np.median(self._history, axis=0)
         self._ticks += 1
         fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
-        stepped: Mask = (measures > np.maximum(fixed, ABOVE_MEDIAN * self._medians)).any(axis=0)
+        stepped: Mask = (sizes > np.maximum(fixed, ABOVE_MEDIAN * self._medians)).any(axis=0)
         return stepped
 
 
 def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
-    """|arg e|, |ln|e|| and |Δu| of each stream, (3, streams).
+    """The measures arg e, ln|e| and |Δu| of each stream, (3, streams).
 
     Args:
         positive: (streams, 3): positive-sequence phasors X_k, X_{k-1}, X_{k-2}.
@@ -148,5 +157,5 @@ def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
     turn = safe[:, 0] * safe[:, 2] / safe[:, 1] ** 2
     unbalance = negative / safe
     change = np.abs(unbalance[:, 0] - unbalance[:, 2])
-    measures: FloatArray = np.array([np.abs(np.angle(turn)), np.abs(np.log(np.abs(turn))), change])
+    measures: FloatArray = np.array([np.angle(turn), np.log(np.abs(turn)), change])
     return np.where(measurable, measures, UNMEASURABLE)

@@ -49,7 +49,8 @@ def measure(
     """
     rms_phasors = phasors * TO_RMS
     voltages = rms_phasors[:PHASES]
-    mean_square = np.einsum("csn,sn->cs", samples * samples, weights).astype(np.float64)
+    with np.errstate(over="ignore"):
+        mean_square = np.einsum("csn,sn->cs", samples * samples, weights).astype(np.float64)
     rms = np.sqrt(mean_square)
     unmeasured = np.full(voltages.shape[1], np.nan)
     has_current = len(phasors) > PHASES

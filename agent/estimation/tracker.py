@@ -125,11 +125,15 @@ class FrequencyTracker:
         return Phase(began=never, hold=never, bridge=never, overdue=never)
 
     def _recentre(self, reading: Reading, phase: Phase) -> None:
-        """Change bins where the frequency has left its own, never while a step is in sight."""
+        """Change bins where the frequency has left its own, never while a step is in sight.
+
+        A hold that is overdue may be one: seen through a filter of the wrong bin, the negative
+        sequence beats with the positive one and looks like steps.
+        """
         for _ in range(RECENTRE_ATTEMPTS):
-            f_hz = np.where(phase.bridge, reading.f_bridge, reading.f_main)
+            f_hz = np.where(phase.bridge | phase.overdue, reading.f_bridge, reading.f_main)
             away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
-            (streams,) = np.nonzero(away & ~phase.hold)
+            (streams,) = np.nonzero(away & (phase.overdue | ~phase.hold))
             if not len(streams):
                 return
             reading.recentre(streams, self._bank.nearest(f_hz[streams]))
