@@ -59,7 +59,7 @@ class Scl(Section, frozen=True, kw_only=True):
 class ProcessBus(Section, frozen=True, kw_only=True):
     """`[process_bus]`: where sampled values and GOOSE come from."""
 
-    interface: Name = "eth0"
+    interface: Annotated[str, msgspec.Meta(min_length=1, max_length=104)] = "eth0"
     """A network interface, or `virtual:PATH` for a virtual bus at that Unix socket."""
     filter: Literal["default", "low-latency"] = "default"
     reports_per_s: Literal[10, 25, 50, 100] = 50
@@ -67,8 +67,18 @@ class ProcessBus(Section, frozen=True, kw_only=True):
     """svIDs to use; empty: those that the SCL binds for our IED."""
     simulation: bool = False
     """Accept frames with the simulation bit (LPHD.Sim)."""
+    export_sign: Literal[1, -1] = 1
+    """1 where current that flows as the transformers count it exports to the grid, else -1."""
+    promiscuous: bool = True
+    """Take every multicast of the segment; else only the addresses that the SCL names."""
+    hardware_time: bool = False
+    """Use the time stamps of the network card; its clock must follow UTC (phc2sys)."""
     cpu: int | None = None
     """Core of the worker; None leaves it to the system."""
+    events_mb: NotNegative = 500.0
+    """Room for recorded events below `state_dir`; the oldest go first, 0 records none."""
+    events_days: Positive = 365.0
+    """Events older than this are removed."""
 
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
