@@ -59,7 +59,9 @@ def main() -> int:
         console.print(table)
     OUTPUT.parent.mkdir(exist_ok=True)
     OUTPUT.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n")
-    console.print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    console.print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    )
     console.print(f"wrote {OUTPUT}" + (f"; failed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 
