@@ -10,13 +10,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
 from cryptography import x509
 
 from agent.clock import read_clock
 from agent.config import Section, Settings, section_types
 from agent.errors import Finding
 
-FOLDERS: Final = frozenset({"run_dir", "state_dir", "log_dir", "mappings"})
+READ_ELSEWHERE: Final = frozenset(
+    {"run_dir", "state_dir", "log_dir", "mappings", "power_profile", "file"}
+)
 """Paths that the service makes itself, or that another check reads."""
 EXPIRY_WARNING: Final = timedelta(days=30)
 FREE_BYTES: Final = 200 << 20
@@ -52,14 +55,20 @@ def _named_files(settings: Settings) -> Iterator[tuple[str, Path]]:
 
 
 def _paths(section: Section, where: str) -> Iterator[tuple[str, Path]]:
+    defaults = dict(zip(section.__struct_fields__, _defaults(section), strict=True))
     for key in section.__struct_fields__:
         value = getattr(section, key)
-        if isinstance(value, Path) and key not in FOLDERS | {"power_profile"}:
+        if isinstance(value, Path) and key not in READ_ELSEWHERE and value != defaults[key]:
             yield f"{where}.{key}", value
         elif isinstance(value, tuple):
             for index, item in enumerate(value):
                 if isinstance(item, Section):
                     yield from _paths(item, f"{where}.{key}[{index}]")
+
+
+def _defaults(section: Section) -> list[object]:
+    """A path that nobody set is used only where it exists; it is no finding."""
+    return [field.default for field in msgspec.structs.fields(section)]
 
 
 def _file(where: str, path: Path) -> Iterator[Finding]:
@@ -74,7 +83,7 @@ def _interfaces(settings: Settings) -> Iterator[Finding]:
     known = {name for _index, name in socket.if_nameindex()}
     named = (
         ("process_bus.interface", (settings.process_bus.interface,)),
-        ("firewall.ev_interfaces", settings.firewall.ev_interfaces),
+        ("secc.evse", tuple(evse.interface for evse in settings.secc.evse)),
     )
     for key, names in named:
         for name in names:

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import re
-from typing import Final
 
 from agent.config.sections import Section
-
-_INTERFACE: Final = re.compile(r"[A-Za-z0-9._@-]{1,15}")
 
 
 class Firewall(Section, frozen=True, kw_only=True):
@@ -26,11 +22,9 @@ class Firewall(Section, frozen=True, kw_only=True):
     """Who may open the local page from another machine."""
     admin: tuple[str, ...] = ()
     """Who may log in (SSH, port 22). Ports 22 and 80 are closed to everyone else."""
-    ev_interfaces: tuple[str, ...] = ()
-    """Interfaces to vehicles (ISO 15118 over IPv6 link-local addresses)."""
 
     def check(self) -> list[tuple[str, str, str]]:
-        """Every entry must be an address, a network or an interface's name."""
+        """Every entry must be an address or a network."""
         found: list[tuple[str, str, str]] = []
         for key in ("scada", "stations", "balancing_authority", "field", "hmi", "admin"):
             found += [
@@ -38,11 +32,6 @@ class Firewall(Section, frozen=True, kw_only=True):
                 for entry in getattr(self, key)
                 if (hint := _problem(entry)) is not None
             ]
-        found += [
-            ("ev_interfaces", f"{name!r} is not an interface's name", "")
-            for name in self.ev_interfaces
-            if not _INTERFACE.fullmatch(name)
-        ]
         return found
 
 

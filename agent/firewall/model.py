@@ -66,7 +66,7 @@ def firewall_model(settings: Settings) -> Model:
         _tcp("charging stations", station_ports, firewall.stations),
         _tcp("administration", [SSH_PORT], firewall.admin),
     ]
-    vehicles = (each for name in firewall.ev_interfaces for each in _vehicles(name))
+    vehicles = (each for evse in settings.secc.evse for each in _vehicles(evse.interface))
     admissions = [each for each in plain if each.sources and each.ports]
     return Model((*admissions, *vehicles), networks(firewall.balancing_authority))
 

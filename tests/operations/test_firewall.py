@@ -30,7 +30,8 @@ scada = ["10.77.0.2", "fd77::2"]
 stations = ["10.77.1.0/24"]
 balancing_authority = ["10.77.0.9"]
 admin = ["10.77.9.0/24"]
-ev_interfaces = ["bus"]
+[[secc.evse]]
+interface = "bus"
 """
 GATEWAY, GATEWAY6 = "10.77.0.1", "fd77::1"
 SCADA, STRANGER, STATION, ADMIN = "10.77.0.2", "10.77.0.3", "10.77.1.5", "10.77.9.1"
@@ -170,11 +171,10 @@ def test_each_unit_gets_its_own_addresses(configuration):
 def test_wrong_addresses_are_all_named_at_once(configuration):
     configuration.write_text(
         '[gateway]\npower_profile = "power-profile.conf"\n[firewall]\n'
-        'scada = ["10.0.0.1/8", "scada.example"]\nev_interfaces = ["eth0; drop"]\n'
+        'scada = ["10.0.0.1/8", "scada.example"]\n'
     )
     with pytest.raises(ConfigurationError) as caught:
         load_settings(configuration)
     text = str(caught.value)
     assert text.count("firewall.scada") == 2
     assert "host bits are set" in text
-    assert "ev_interfaces" in text

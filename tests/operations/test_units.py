@@ -146,7 +146,10 @@ def test_each_process_gets_its_own_keys_and_none_gets_the_folder():
     for name in ("ied", "stations", "utility", "hmi"):
         assert keys[f"v2g-{name}"] == [f"tls:/etc/v2g/pki/{name}"]
     for unit in PROCESSES:
-        assert "-/etc/v2g/pki" in last(unit, "InaccessiblePaths")
+        if unit.stem == "v2g-secc@":
+            assert last(unit, "BindReadOnlyPaths") == "/etc/v2g/pki/secc:/etc/v2g/pki"
+        else:
+            assert "-/etc/v2g/pki" in last(unit, "InaccessiblePaths")
 
 
 def test_nothing_is_reachable_that_the_configuration_does_not_name():
@@ -160,12 +163,18 @@ def test_every_worker_that_the_daemon_would_start_has_a_unit_that_starts_the_sam
     (tmp_path / "p.conf").write_text("")
     (tmp_path / "agent.toml").write_text(
         '[gateway]\npower_profile = "p.conf"\n[stations]\nhost = "127.0.0.1"\n'
+        '[[secc.evse]]\ninterface = "eth7"\n'
     )
-    for spec in plan_workers(load_settings(tmp_path / "agent.toml")):
-        command = last(by_name(spec.name), "ExecStart")
+    planned = plan_workers(load_settings(tmp_path / "agent.toml"))
+    assert "secc@eth7" in [spec.name for spec in planned]
+    for spec in planned:
+        kind, at, _instance = spec.name.partition("@")
+        unit = by_name(kind + at)
+        command = last(unit, "ExecStart").replace("%i", "eth7")
         assert f"-m {spec.module} " in command
-        assert f"--name {spec.name}" in command
-        assert f"--worker {spec.name}" in last(by_name(spec.name), "ExecCondition")
+        assert command.endswith(f"--name {spec.name}")
+        condition = last(unit, "ExecCondition").replace("%i", "eth7")
+        assert condition.endswith(f"--worker {spec.name}")
 
 
 def test_apparmor_takes_the_profiles_and_every_unit_names_one_of_them():
