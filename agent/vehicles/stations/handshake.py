@@ -196,8 +196,11 @@ class _NoCommonVersion(WSListener):
 
 
 def identity_of(path: bytes) -> str | None:
-    """Return the station's identity, the last segment of the URL's path, or None."""
-    segment = path.split(b"?", 1)[0].rsplit(b"/", 1)[-1]
+    """Return the station's identity, the last segment of the URL's path, or None.
+
+    A slash behind it is forgiven: many stations put one there.
+    """
+    segment = path.split(b"?", 1)[0].removesuffix(b"/").rsplit(b"/", 1)[-1]
     identity = urllib.parse.unquote_to_bytes(segment).decode("ascii", "replace")
     return identity if _IDENTITY.fullmatch(identity) else None
 
