@@ -7,16 +7,15 @@ from typing import Final
 
 from loguru import logger
 
-PRIORITY: Final = 10
+PRIORITY: Final = 9
 """Below the control's, above everything that is not part of the loop."""
 
 
 def settle_on_core(cpu: int | None) -> None:
-    """Bind this process to a core and ask for SCHED_FIFO; a refusal is logged, not fatal."""
-    if cpu is None:
-        return
+    """Ask for SCHED_FIFO and bind this process to its core; a refusal is logged, not fatal."""
     try:
-        os.sched_setaffinity(0, {cpu})
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
+        if cpu is not None:
+            os.sched_setaffinity(0, {cpu})
     except OSError as error:
-        logger.warning("core {} with real-time priority was refused: {}", cpu, error.strerror)
+        logger.info("no real-time priority or core of its own: {}", error.strerror)

@@ -155,6 +155,7 @@ def stage(tmp_path_factory) -> Iterator[Stage]:
             "agent.processbus.simulated",
             "--interface",
             "sv0",
+            "--goose",
             "--dip-every",
             "0",
             "--dip-hz",
