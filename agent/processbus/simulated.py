@@ -2,7 +2,9 @@
 
 Publishes 9-2LE frames (80 samples a cycle, 4I4U) in real time. The frequency dips by schedule or
 whenever the line `dip` comes on standard input; standard output gets one JSON line at the start
-and the end of each dip, with the CLOCK_MONOTONIC time at which the first frame left.
+and the end of each dip, with the CLOCK_MONOTONIC time at which the first frame left. With
+`--goose` the bay's frequency and breaker position are published too; the lines `open` and
+`close` operate the breaker.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from agent.errors import AgentError
 from agent.processbus.capture.sender import FrameSender, open_sender
+from agent.processbus.goose.publisher import BayPublisher
 from agent.processbus.sv.channels import CURRENT_UNIT_A, VOLTAGE_UNIT_V
 from agent.processbus.sv.encode import FrameBuilder, SvStream
 
@@ -136,7 +139,8 @@ def run(arguments: argparse.Namespace) -> None:
     unit = MergingUnit(SvStream(sv_id=arguments.svid), waveform, sender)
     dips = Dips(arguments.dip_every, arguments.dip_length, time.monotonic())
     unit.start(time.time())
-    readable, told_hz = True, waveform.f_hz
+    bay = BayPublisher() if arguments.goose else None
+    readable, told_hz, closed = True, waveform.f_hz, True
     try:
         while True:
             words, readable = _commands(readable)
@@ -148,6 +152,9 @@ def run(arguments: argparse.Namespace) -> None:
             if unit.send_due(time.time()) and waveform.f_hz != told_hz:
                 told_hz = waveform.f_hz
                 _tell("end" if told_hz == arguments.nominal else "dip", wire_s, told_hz)
+            closed = "close" in words or (closed and "open" not in words)
+            if bay and (frame := bay.due(waveform.f_hz, closed, now_s, time.time_ns())):
+                sender.send([frame])
             time.sleep(BATCH_S)
     finally:
         sender.close()
@@ -164,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--nominal", type=int, choices=(50, 60), default=50)
     parser.add_argument("--svid", default="MU01")
     parser.add_argument("--volts", type=float, default=230.0)
+    parser.add_argument("--goose", action="store_true", help="publish the bay's GOOSE too")
     parser.add_argument("--dip-hz", type=float, default=49.80)
     parser.add_argument("--dip-every", type=float, default=20.0, help="seconds, 0 for never")
     parser.add_argument("--dip-length", type=float, default=8.0)

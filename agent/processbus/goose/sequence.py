@@ -129,7 +129,7 @@ class Sequence:
             return self._repeat(current, message, now_s, live_s)
         if self._contradicts(message, now_s, live_s):
             return Verdict.REPLAYED
-        if current.precedes(message) and now_s < current.end_s + live_s:
+        if current.precedes(message):
             followed = _Followed(message, now_s, now_s + live_s, current.messages + 1)
             return self._follow(followed, Verdict.NEW_STATE)
         return self._suspect(current, message, now_s, live_s)
@@ -159,7 +159,8 @@ class Sequence:
         """Let another sequence prove itself; it may take over when the current one is silent."""
         if message.t.t_utc_ns <= self.newest_t_ns:
             return Verdict.REPLAYED
-        if message.st_num == current.message.st_num:
+        silent = now_s >= current.end_s
+        if message.st_num == current.message.st_num and not silent:
             return Verdict.INCONSISTENT
         candidate = self._candidate
         if candidate is not None and candidate.continues(message, now_s):
@@ -169,7 +170,6 @@ class Sequence:
         else:
             self._candidate = _Followed(message, now_s, now_s + live_s)
         candidate = self._candidate
-        silent = now_s >= current.end_s
         if candidate is not None and silent and candidate.messages > CONFIRMATIONS:
             return self._follow(candidate, Verdict.NEW_STATE)
         return Verdict.QUARANTINED
