@@ -18,12 +18,8 @@ CONTROL_BLOCKS = {"RP", "BR", "GO", "MS", "US", "LG"}
 # MmsType of libiec61850.
 STRUCTURE, BOOLEAN, BIT_STRING, INTEGER, UNSIGNED, FLOAT, OCTETS, VISIBLE = 1, 2, 3, 4, 5, 6, 7, 8
 MMS_STRING, UTC_TIME = 13, 14
-FC_NUMBER = {
-    name: n
-    for n, name in enumerate(
-        ["ST", "MX", "SP", "SV", "CF", "DC", "SG", "SE", "SR", "OR", "BL", "EX", "CO"]
-    )
-}
+FCS = ("ST", "MX", "SP", "SV", "CF", "DC", "SG", "SE", "SR", "OR", "BL", "EX", "CO")
+FC_NUMBER = {name: number for number, name in enumerate(FCS)}
 
 
 class Client:
