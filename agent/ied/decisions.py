@@ -21,6 +21,7 @@ from agent.ied.port import (
     number,
     shown,
 )
+from agent.ied.scheduler import Schedules
 from agent.ied.settings import SettingDesk
 from agent.ied.state import IedState
 from agent.mapping import Context, Scope
@@ -66,7 +67,7 @@ class Decisions:
         self._post = post
         self._send = send
         self._numbers = itertools.count(1)
-        self.schedules: Callable[[ControlOrder], AddCause | None] | None = None
+        self.schedules: Schedules | None = None
         self.counters = {"orders": 0.0, "refused": 0.0, "writes": 0.0}
 
     def check_control(self, order: ControlOrder) -> AddCause | None:
@@ -99,7 +100,7 @@ class Decisions:
             return None
         self.audit(order.session, "operate", f"{order.target} = {shown(order.value)}")
         if order.target in state.schedule_controls and self.schedules is not None:
-            cause = self.schedules(order)
+            cause = self.schedules.operate(order)
             if cause is None:
                 self._post(lambda: self._engine.finish(order.serial, None))
             return cause
@@ -174,6 +175,8 @@ class Decisions:
         refusal = self._remember({(reference, 0): value})
         if refusal is None and reference.fc is FC.CF:
             self._post(lambda: state.projection.set_deadband(reference, value))
+        if refusal is None and self.schedules is not None:
+            self.schedules.refresh(reference)
         return refusal
 
     def _is_configurable(self, reference: ObjectReference) -> bool:

@@ -28,6 +28,7 @@ from agent.ied.modes import Modes
 from agent.ied.orders import Orders
 from agent.ied.port import AddCause, Engine, Native
 from agent.ied.projection import Projection, Subscriptions
+from agent.ied.scheduler import Schedules
 from agent.ied.settings import SettingDesk
 from agent.ied.state import IedState, now_stamp, static_statuses
 from agent.ied.store import FILE, Store
@@ -68,6 +69,8 @@ class IedService:
         self._orders = Orders(send, self._finish_later, settings.ied.order_lease_s)
         self._desk = SettingDesk(send)
         self.decisions = Decisions(self.state, engine, self._orders, self._desk, self._post, send)
+        self._schedules = Schedules(self.state, engine, self._post, send)
+        self.decisions.schedules = self._schedules
         self._goose: GoosePublisher | None = None
         if settings.ied.goose_interface:
             self._goose = GoosePublisher(model, settings.ied.goose_interface, engine.read)
@@ -86,9 +89,11 @@ class IedService:
         if self._goose is not None:
             self._goose.start()
         self._thread.start()
+        self._schedules.start()
 
     def stop(self) -> None:
         """End both."""
+        self._schedules.stop()
         self._jobs.put(None)
         self._thread.join(timeout=5)
         if self._goose is not None:

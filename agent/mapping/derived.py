@@ -98,13 +98,17 @@ def discharging(
     return None if power_w is None else power_w > _RUNNING_W
 
 
-def lowest_w(_snapshot: Snapshot, view: EvseView | None, _group: GroupView | None) -> float | None:
-    """Least power an EVSE can be told: minus its charging limit, W."""
+def lowest_w(_snapshot: Snapshot, view: EvseView | None, group: GroupView | None) -> float | None:
+    """Least power that an EVSE or a group can be told: minus its charging limit, W."""
+    if group is not None:
+        return -group.charge_max_w
     return None if view is None else -view.status.charge_max_w
 
 
-def highest_w(_snapshot: Snapshot, view: EvseView | None, _group: GroupView | None) -> float | None:
-    """Greatest power an EVSE can be told: its discharging limit, W."""
+def highest_w(_snapshot: Snapshot, view: EvseView | None, group: GroupView | None) -> float | None:
+    """Greatest power that an EVSE or a group can be told: its discharging limit, W."""
+    if group is not None:
+        return group.discharge_max_w
     return None if view is None else view.status.discharge_max_w
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import copy
 import dataclasses
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from agent.ied.front import Front, Limits
 from agent.ied.model import bind_model, load_model
 from agent.ied.port import EngineOptions, Identity
 from agent.ied.service import IedService
+from agent.mapping import BoundModel
 from agent.messages import (
     ControlRequest,
     EvseStatus,
@@ -37,6 +39,7 @@ from agent.messages import (
     Snapshot,
     Validity,
 )
+from agent.scl.live import IedModel
 
 ROOT = Path(__file__).parents[2]
 STATION = ROOT / "scl" / "sample-station.scd"
@@ -51,6 +54,8 @@ def station_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _add_setting_groups(tree)
     _add_goose(tree)
     _add_deadband(tree)
+    _add_schedule_entries(tree)
+    _add_group(tree)
     path = tmp_path_factory.mktemp("scl") / "station.scd"
     tree.write(path, encoding="utf-8", xml_declaration=True)
     return path
@@ -117,6 +122,25 @@ def _add_deadband(tree: Any) -> None:
     kind = tree.find(f".//{NS}DOType[@id='MV_W']")
     for name in ("db", "zeroDb"):
         etree.SubElement(kind, f"{NS}DA", name=name, fc="CF", bType="INT32U", valKind="Set")
+
+
+def _add_schedule_entries(tree: Any) -> None:
+    """FSCH1 gets three entries of one second."""
+    node_type = tree.find(f".//{NS}LNodeType[@lnClass='FSCH']")
+    first = node_type.find(f"{NS}DO[@name='ValASG1']")
+    for number in (3, 2):
+        more = copy.deepcopy(first)
+        more.set("name", f"ValASG{number}")
+        first.addnext(more)
+
+
+def _add_group(tree: Any) -> None:
+    """GRP1 is the logical device of a group: what EVSE4 is, under another name."""
+    device = copy.deepcopy(_device(tree, "EVSE4"))
+    device.set("inst", "GRP1")
+    for fcda in device.iter(f"{NS}FCDA"):
+        fcda.set("ldInst", "GRP1")
+    _device(tree, "EVSE4").addnext(device)
 
 
 class FakeControl:
@@ -252,6 +276,14 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:
     pytest.fail("it did not happen in time")
 
 
+@functools.cache
+def _described(station: Path) -> tuple[IedModel, BoundModel]:
+    """Model and mapping of a station; both are immutable, so tests share them."""
+    settings = Settings(path=station, scl=Scl(file=station))
+    model = load_model(settings)
+    return model, bind_model(settings, model)
+
+
 @contextlib.contextmanager
 def serve(
     engine_name: str,
@@ -272,10 +304,10 @@ def serve(
         scl=Scl(file=station),
         ied=Ied(engine=engine_name, host="127.0.0.1", **ied),  # type: ignore[arg-type]
     )
-    model = load_model(settings)
+    model, bound = _described(station)
     engine = create(engine_name, model, EngineOptions(Identity(revision="test")))
     control = FakeControl()
-    service = IedService(settings, model, bind_model(settings, model), engine, control.send)
+    service = IedService(settings, model, bound, engine, control.send)
     control.deliver = service.take
     limits = limits or Limits()
     limits = dataclasses.replace(

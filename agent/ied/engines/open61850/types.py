@@ -22,7 +22,7 @@ from open61850.mms.types import PrimitiveType
 
 from agent.errors import DecodeError
 from agent.iec61850 import BasicType, Quality, TimeQuality, Timestamp
-from agent.iec61850.basic_types import OCTET_LENGTH, STRING_LENGTH
+from agent.iec61850.basic_types import FLOAT_TYPES, INTEGER_RANGE, OCTET_LENGTH, STRING_LENGTH
 from agent.ied.port import Native, number, whole
 from agent.ied.values import BITS
 
@@ -69,7 +69,7 @@ def to_data(kind: BasicType, value: Native) -> IECData:
         return utc_time(value)
     if kind is BasicType.BOOLEAN:
         return BoolData(bool(value))
-    if kind in (BasicType.FLOAT32, BasicType.FLOAT64):
+    if kind in FLOAT_TYPES:
         return FloatData(number(value), double=kind is BasicType.FLOAT64)
     if kind in _CODED:
         return BitStringData(bytes((whole(value) << 6,)), 6)
@@ -99,11 +99,23 @@ def to_native(kind: BasicType, data: IECData) -> Native:
         return _timestamp(data)
     if kind is BasicType.ENTRY_TIME and isinstance(data, RawData):
         return data.value
-    if isinstance(data, BoolData | FloatData | IntData | UIntData):
-        return data.value
-    if isinstance(data, OctetStringData | VisibleStringData | MmsStringData):
-        return data.value
+    value = getattr(data, "value", None) if isinstance(data, _accepted(kind)) else None
+    if isinstance(value, bool | int | float | str | bytes):
+        return value
     raise DecodeError(f"{data!r} is no {kind}")
+
+
+def _accepted(kind: BasicType) -> tuple[type, ...]:
+    """The MMS types that a client may send for a leaf whose value is one number or text."""
+    if kind is BasicType.BOOLEAN:
+        return (BoolData,)
+    if kind in FLOAT_TYPES:
+        return (FloatData,)
+    if kind in INTEGER_RANGE or kind is BasicType.ENUM:
+        return (UIntData, IntData) if kind.endswith("U") else (IntData,)
+    if kind is BasicType.UNICODE_255:
+        return (MmsStringData, VisibleStringData)
+    return (VisibleStringData,) if kind in STRING_LENGTH else (OctetStringData,)
 
 
 def bit_string(word: int, bits: int) -> BitStringData:
