@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from loguru import logger
@@ -12,6 +13,9 @@ from agent.clock import read_clock
 from agent.config import Settings
 from agent.messages import Message
 from agent.processbus.capture.source import CaptureOptions, Source, open_source
+from agent.processbus.events.detector import EventRules
+from agent.processbus.events.recorder import EventRecorder
+from agent.processbus.events.store import EventStore, Retention
 from agent.processbus.filters import FilterChoice
 from agent.processbus.goose.binding import goose_bindings
 from agent.processbus.goose.receiver import GooseReceiver
@@ -20,6 +24,7 @@ from agent.processbus.goose.subscription import GooseSubscription
 from agent.processbus.pipeline import Pipeline
 from agent.processbus.supervision import SvSupervision
 from agent.processbus.sv.binding import sv_expectations
+from agent.processbus.sv.identity import SvExpectation
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
 from agent.scl import Subscriptions, read_scl, subscriptions
@@ -35,15 +40,22 @@ class ProcessBusReader:
         pipeline: What sampled values become.
         goose: What GOOSE becomes.
         timeline: Of both.
+        events: Where events are recorded, None where they are not.
     """
 
     def __init__(
-        self, source: Source, pipeline: Pipeline, goose: GooseReceiver, timeline: LiveTimeline
+        self,
+        source: Source,
+        pipeline: Pipeline,
+        goose: GooseReceiver,
+        timeline: LiveTimeline,
+        events: EventStore | None = None,
     ) -> None:
         self._source = source
         self._pipeline = pipeline
         self._goose = goose
         self._timeline = timeline
+        self._events = events
         self._supervision = SvSupervision(pipeline.table, pipeline.rules.expected)
         self._trust_utc = read_clock().synchronised
 
@@ -95,6 +107,7 @@ class ProcessBusReader:
             "streams": sum(track.group >= 0 for track in tracks),
             "samples_lost": sum(track.counters.lost for track in tracks),
             "samples_late": sum(track.counters.late for track in tracks),
+            "events": self._events.written if self._events else 0,
             "goose": self._goose.frames,
             "goose_rejected": self._goose.rejected.total(),
         }
@@ -102,6 +115,8 @@ class ProcessBusReader:
     def close(self) -> None:
         """End the capture."""
         self._source.close()
+        if self._events is not None:
+            self._events.close()
 
 
 def reader_from_settings(settings: Settings) -> ProcessBusReader:
@@ -123,13 +138,44 @@ def reader_from_settings(settings: Settings) -> ProcessBusReader:
         )
         for binding in goose_bindings(bound)
     )
-    source = open_source(bus.interface, CaptureOptions(goose=bool(readers)))
+    source = open_source(bus.interface, _capture_options(settings, expected, readers))
     filters = FilterChoice(nominal_hz, bus.reports_per_s, bus.filter, settings.grid.nominal_v)
     filters.design(USUAL_SAMPLES_PER_CYCLE * nominal_hz)
     timeline = LiveTimeline(time.monotonic, time.time)
-    rules = TrackRules(nominal_hz, bus.sv, expected, bus.simulation)
-    pipeline = Pipeline(rules, filters, timeline, time.monotonic)
-    return ProcessBusReader(source, pipeline, GooseReceiver(readers, timeline), timeline)
+    follow = TrackRules(nominal_hz, bus.sv, expected, bus.simulation)
+    pipeline = Pipeline(follow, filters, timeline, time.monotonic, export_sign=bus.export_sign)
+    events = _events(settings)
+    if events is not None:
+        rules = EventRules(nominal_hz, settings.grid.nominal_v)
+        pipeline.watcher = EventRecorder(rules, events, settings.gateway.name).see
+    return ProcessBusReader(source, pipeline, GooseReceiver(readers, timeline), timeline, events)
+
+
+def _capture_options(
+    settings: Settings, expected: tuple[SvExpectation, ...], readers: tuple[SignalReader, ...]
+) -> CaptureOptions:
+    bus = settings.process_bus
+    wanted = [e.destination for e in expected]
+    wanted += [reader.subscription.expected.destination for reader in readers]
+    groups = tuple(sorted({address for address in wanted if address}))
+    return CaptureOptions(
+        promiscuous=bus.promiscuous or not groups,
+        groups=groups,
+        hardware_time=bus.hardware_time,
+        goose=bool(readers),
+    )
+
+
+def events_folder(settings: Settings) -> Path:
+    """Return where events are recorded."""
+    return settings.gateway.state_dir / "events"
+
+
+def _events(settings: Settings) -> EventStore | None:
+    bus = settings.process_bus
+    if bus.events_mb == 0:
+        return None
+    return EventStore(events_folder(settings), Retention.of(bus.events_mb, bus.events_days))
 
 
 def _subscriptions(settings: Settings) -> Subscriptions:

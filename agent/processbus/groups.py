@@ -22,6 +22,7 @@ PATIENCE_S: Final = 0.003
 SILENCE_S: Final = 0.015
 """Report without any sample when none has come this long after it was taken."""
 CAPACITY_S: Final = 1.0
+"""Half for samples that wait, half for those a record of an event begins with."""
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 CONFLICT: Final = 4
@@ -76,7 +77,9 @@ class Group:
         self._values = np.zeros((self._capacity, rows, channels), dtype=np.float32)
         self._arrival = np.zeros((self._capacity, rows))
         self._marks = np.zeros((self._capacity, rows), dtype=np.uint8)
-        self._pushed = start
+        self._start = self._pushed = start
+        self.label_s = 0.0
+        """UTC of a report minus its place on the grid, from the newest report."""
         self._head = np.full(rows, start - 1, dtype=np.int64)
         self._last_arrival = np.full(rows, now_s)
         self._last_needed = np.zeros(rows)
@@ -104,6 +107,31 @@ class Group:
     def empty(self) -> bool:
         """Whether all its streams have left."""
         return not self._live.any()
+
+    @property
+    def pushed(self) -> int:
+        """Index behind the newest sample that went to the estimator."""
+        return self._pushed
+
+    @property
+    def oldest(self) -> int:
+        """Index of the oldest sample that is still there."""
+        return max(self._start, self._pushed - self._capacity // 2)
+
+    def samples(self, row: int, begin: int, end: int) -> NDArray[np.float32]:
+        """Return samples of a row that went to the estimator, NaN where missing.
+
+        Args:
+            row: Row of the stream.
+            begin: First index, not before `oldest`.
+            end: Index behind the last, at most `pushed`.
+
+        Returns:
+            (samples, channels).
+        """
+        places = np.arange(max(begin, self.oldest), end) % self._capacity
+        samples: NDArray[np.float32] = self._values[places, row]
+        return samples
 
     @property
     def due_index(self) -> int:
@@ -134,7 +162,7 @@ class Group:
             marks: `QUESTIONABLE` and `TEST` bits.
             smp_synch: Of each sample.
         """
-        fits = (index >= self._pushed) & (index < self._pushed + self._capacity)
+        fits = (index >= self._pushed) & (index < self._pushed + self._capacity // 2)
         if not fits.all():
             self._count_late(row[~fits])
             row, index, arrival_s = row[fits], index[fits], arrival_s[fits]
@@ -213,7 +241,9 @@ class Group:
         values = self._values[place]
         marks = np.where(came, self._marks[place], 0)
         usable = came & ((marks & (TEST | CONFLICT)) == 0)
-        values[~usable] = np.nan
+        if not usable.all():
+            values[~usable] = np.nan
+            self._values[place] = values
         values[:, ~self._live] = 0.0
         synch = np.where(came, marks >> _SYNCH_SHIFT, 3)
         self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(synch, came))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from agent.estimation import Settings
 from agent.messages import Measurement
 from agent.processbus.frames import Frames
-from agent.processbus.groups import Group
+from agent.processbus.groups import Group, GroupReport
 from agent.processbus.reports import measurements
 from agent.processbus.sv.channels import ChannelMap
 from agent.processbus.sv.decoder import SampleBlock, SvDecoder
@@ -58,6 +58,8 @@ class Pipeline:
         timeline: Translates time stamps.
         clock: Monotonic seconds, for `Measurement.published_s`.
         gather_s: See `GATHER_S`.
+        export_sign: -1 where the current transformers count import as positive.
+        watcher: Called with every report, its group and row, after it was handed out.
     """
 
     rules: TrackRules
@@ -65,6 +67,8 @@ class Pipeline:
     timeline: Timeline
     clock: Callable[[], float]
     gather_s: float = GATHER_S
+    export_sign: int = 1
+    watcher: Callable[[Group, int, Measurement], None] | None = None
     decoder: SvDecoder = field(default_factory=SvDecoder)
     counters: PipelineCounters = field(default_factory=PipelineCounters)
     groups: list[Group] = field(default_factory=list)
@@ -96,11 +100,17 @@ class Pipeline:
             offset_s = group.tracks[0].offset_s
             while group.ready(now_s - offset_s):
                 report = group.report()
-                yield from measurements(group, report, self.timeline, self.clock())
+                for row, message in self._messages(group, report):
+                    yield message
+                    if self.watcher is not None:
+                        self.watcher(group, row, message)
             for track in group.leave(now_s):
                 track.group = track.row = IGNORED
             if group.empty:
                 self._remove(group)
+
+    def _messages(self, group: Group, report: GroupReport) -> Iterator[tuple[int, Measurement]]:
+        return measurements(group, report, self.timeline, self.clock(), self.export_sign)
 
     def due_s(self, now_s: float) -> float:
         """Bus time at which the next report can be complete at the earliest."""

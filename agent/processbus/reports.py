@@ -20,23 +20,35 @@ _VALIDITY = {
 
 
 def measurements(
-    group: Group, report: GroupReport, timeline: Timeline, published_s: float
-) -> Iterator[Measurement]:
-    """Yield one message for each stream of a group.
+    group: Group,
+    report: GroupReport,
+    timeline: Timeline,
+    published_s: float,
+    export_sign: int = 1,
+) -> Iterator[tuple[int, Measurement]]:
+    """Yield row and message of each stream of a group.
 
     Args:
         group: The streams.
         report: What was estimated.
         timeline: Translates bus time.
         published_s: Monotonic instant at which it is known.
+        export_sign: -1 where the current transformers count import as positive.
     """
     for row, track in enumerate(group.tracks):
         if report.live[row]:
-            yield _measurement(track, row, report, timeline, published_s)
+            measurement = _measurement(track, row, report, timeline, published_s, export_sign)
+            group.label_s = measurement.t_utc_s - report.instant_s
+            yield row, measurement
 
 
 def _measurement(
-    track: Track, row: int, report: GroupReport, timeline: Timeline, published_s: float
+    track: Track,
+    row: int,
+    report: GroupReport,
+    timeline: Timeline,
+    published_s: float,
+    export_sign: int,
 ) -> Measurement:
     estimates = report.estimates
     voltages = estimates.v_rms_v[row]
@@ -51,8 +63,8 @@ def _measurement(
         published_s=published_s,
         uncertainty_hz=float(estimates.uncertainty_hz[row]),
         v_phase_v=(float(voltages[0]), float(voltages[1]), float(voltages[2])),
-        p_w=_known(float(estimates.p_w[row])),
-        q_var=_known(float(estimates.q_var[row])),
+        p_w=_known(export_sign * float(estimates.p_w[row])),
+        q_var=_known(export_sign * float(estimates.q_var[row])),
         smp_synch=int(report.smp_synch[row]),
         rocof_trip_hz_s=_known(float(estimates.rocof_trip_hz_s[row])) or 0.0,
     )

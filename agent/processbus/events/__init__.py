@@ -1,0 +1,1 @@
+"""Recorded events: what happened on the bus around a disturbance, as COMTRADE files."""
