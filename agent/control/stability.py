@@ -23,6 +23,7 @@ from agent.control.parameters import Parameters
 
 BINS: Final = 48
 CUTS: Final = 8
+CUT_MARGIN: Final = 1.1
 TICK_S: Final = 0.02
 KEEP_CUT: Final = 1.05
 """A different set of stations must bring this much more before it replaces the old one."""
@@ -96,10 +97,9 @@ def limit_slope(
     total_w = float(power_w.sum())
     if total_w <= 0.0:
         return Limit()
-    loop_s = p.measurement_delay_s + 1.5 * TICK_S
     unit = p.area_power_w / (p.nominal_hz * p.fleet_scale)  # W/Hz of K = 1
     answering = power_w > 0.0
-    delay_s, weight = delays_s[answering] + loop_s, power_w[answering]
+    delay_s, weight = delays_s[answering] + _loop_s(p), power_w[answering]
     mean_s = float((delay_s * weight).sum()) / total_w
     wanted = wanted_share_per_hz * total_w
     worst = gain_limit(
@@ -118,8 +118,8 @@ def limit_slope(
         f"inertia {p.inertia_s:g} s, factor {p.stability_factor:g}"
     )
     if kept_w < total_w:
-        reason += f"; stations slower than {cut_s - loop_s:.2f} s do not answer"
-        return Limit(slope, mean_s, cut_s - loop_s, reason)
+        reason += f"; stations slower than {_margin_s(cut_s, p):.2f} s do not answer"
+        return Limit(slope, mean_s, _margin_s(cut_s, p), reason)
     return Limit(slope, mean_s, math.inf, reason)
 
 
@@ -133,7 +133,6 @@ def _best_cut(
     p: Parameters,
 ) -> tuple[float, float, float]:
     """Return (slope limit W/Hz, cut, power kept) of the set of fast stations that answers most."""
-    loop_s = p.measurement_delay_s + 1.5 * TICK_S
     quantiles = np.quantile(delay_s, np.linspace(1.0 / CUTS, 1.0, CUTS))
     cuts = np.unique(np.append(quantiles, delay_s.max()))
     best, best_gain = (0.0, math.inf, 0.0), -math.inf
@@ -144,11 +143,21 @@ def _best_cut(
             p.inertia_s, delay_s[used], weight[used], lag_s, p.stability_factor
         )
         gain = min(limit, share_per_hz * kept_w)
-        if math.isclose(cut_s - loop_s, before.cut_s, rel_tol=0.05):
+        if math.isclose(_margin_s(cut_s, p), before.cut_s, rel_tol=0.05):
             gain *= KEEP_CUT
         if gain > best_gain:
             best, best_gain = (limit, cut_s, kept_w), gain
     return best
+
+
+def _margin_s(cut_s: float, p: Parameters) -> float:
+    """Return the delay of a station itself at the cut, with room for its next measurements."""
+    return CUT_MARGIN * (cut_s - _loop_s(p))
+
+
+def _loop_s(p: Parameters) -> float:
+    """Return the part of the delay that all stations share: measurement, hold and tick."""
+    return p.measurement_delay_s + 1.5 * TICK_S
 
 
 def _mean_phasor(
