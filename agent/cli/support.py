@@ -24,7 +24,6 @@ from rich.progress import Progress
 
 from agent import __version__
 from agent.audit import read_records
-from agent.cli.check import check_configuration
 from agent.cli.gateway import GatewayClient, add_gateway_options
 from agent.cli.redact import redact
 from agent.cli.view import status_json
@@ -80,11 +79,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _parts(arguments: argparse.Namespace) -> Iterator[tuple[str, Callable[[], str]]]:
-    settings, findings = read_settings(arguments.config)
+    settings, _findings = read_settings(arguments.config)
     yield "version.json", _version
     yield "agent.toml", lambda: arguments.config.read_text(encoding="utf-8")
     yield "power-profile.conf", lambda: settings.gateway.power_profile.read_text(encoding="utf-8")
-    yield "check.json", lambda: _json(asdict(check_configuration(settings, findings)))
+    yield "check.json", lambda: _check(arguments.config)
     yield "status.json", lambda: _status(arguments)
     yield "clock.json", lambda: _json(asdict(read_clock()))
     yield "audit.jsonl", lambda: _records(settings)
@@ -115,6 +114,12 @@ def _version() -> str:
             "packages": packages,
         }
     )
+
+
+def _check(path: Path) -> str:
+    from agent.cli.validation import check_file  # as in `v2g-ctl check`
+
+    return _json(asdict(check_file(path)))
 
 
 def _status(arguments: argparse.Namespace) -> str:
