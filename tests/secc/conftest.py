@@ -96,7 +96,9 @@ class Station:
 
     @property
     def in_loop(self) -> bool:
-        return self.secc.session is not None and self.secc.session.controller.in_loop
+        """Energy may flow: in the loop, with the contactor closed."""
+        session = self.secc.session
+        return session is not None and session.controller.in_loop and self.evse.stage.closed
 
     @property
     def p_w(self) -> float:

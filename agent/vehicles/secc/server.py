@@ -69,6 +69,7 @@ class Secc:
             use_pki(options.pki)
         self.session: Session | None = None
         self.sessions = 0
+        self._paused: Session | None = None
         self._busy = False
         self._serving: asyncio.Task[None] | None = None
 
@@ -157,10 +158,13 @@ class Secc:
             self.options.setup_timeout_s,
             self._events.progress,
         )
+        if self._paused is not None:
+            session.resume_from(self._paused)
         self.session = session
         self.sessions += 1
         logger.info("session with {} starts", session.peer)
         end = await self._watched(session, streams[1])
+        self._paused = session if end.paused else None
         if isinstance(end.error, HandshakeTimeoutError):
             self._events.handshake(end.error)
         if end.under_load:

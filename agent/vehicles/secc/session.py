@@ -82,6 +82,11 @@ class Session(SECCCommunicationSession):  # type: ignore[misc]
         """Name of the protocol's state."""
         return str(self.current_state)
 
+    def resume_from(self, paused: Session) -> None:
+        """Let the vehicle rejoin a session that it paused ([V2G2-741], [V2G20-1017])."""
+        self.session_id = paused.session_id
+        self.ev_session_context = paused.ev_session_context or self.ev_session_context
+
     async def run(self) -> SessionEnd:
         """Serve the vehicle until the session ends; the contactor is open afterwards."""
         try:
