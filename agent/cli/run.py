@@ -42,7 +42,8 @@ from agent.messages import AnyMessage, OrderSent, Snapshot, StatusQuery
 
 FIRST_DIP_S: Final = 5.0
 DIP_PERIOD_S: Final = 20.0
-START_TIMEOUT_S: Final = 30.0
+START_TIMEOUT_S: Final = 60.0
+READY_MODE: Final = "droop"
 REFRESH_S: Final = 0.1
 DIP_ANSWER_S: Final = 1.0
 """An order later than this after a dip answers something else."""
@@ -118,8 +119,8 @@ def _wait_until_up(client: GatewayClient, record: Record, stations: int) -> None
     client.send(StatusQuery(watch=True))
     for message in client.messages(START_TIMEOUT_S):
         record.take(message)
-        measured = record.snapshot and record.snapshot.measurement
-        if measured and measured.quality == "good" and len(record.stations) >= stations:
+        loop = record.snapshot and record.snapshot.loop
+        if loop and loop.mode == READY_MODE and len(record.stations) >= stations:
             record.alarms.clear()  # until now there was no frequency, and that is an alarm
             return
         if (ended := record.site.ended()) is not None:

@@ -145,7 +145,11 @@ def _cease_reason(phases: tuple[float, ...], p: Parameters) -> str:
 
 
 def _blocking(inputs: dict[str, DigitalInput]) -> tuple[Mode, str] | None:
-    """Return what a two-state input forbids; one that cannot be trusted counts as the worst."""
+    """Return what a two-state input forbids.
+
+    One that cannot be trusted interlocks while that lasts: safe, but no trip, after which a grid
+    code would keep the fleet away for minutes because of a message that was late.
+    """
     for name, dangerous, mode in (
         ("interlock", True, Mode.INTERLOCKED),
         ("islanded", True, Mode.TRIPPED),
@@ -155,7 +159,7 @@ def _blocking(inputs: dict[str, DigitalInput]) -> tuple[Mode, str] | None:
         if item is None:
             continue
         if item.quality is not Validity.GOOD:
-            return mode, f"{name}: quality {item.quality}"
+            return Mode.INTERLOCKED, f"{name}: quality {item.quality}"
         if item.value is dangerous:
             return mode, f"{name}: {'set' if dangerous else 'open'}"
     return None

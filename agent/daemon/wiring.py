@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gc
 import os
 import secrets
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from loguru import logger
+from msgspec.structs import asdict
 
 from agent.audit import AuditLog, Kind
 from agent.config import Settings
@@ -33,16 +33,11 @@ def control_parameters(settings: Settings) -> Parameters:
     Raises:
         ConfigurationError: An unknown preset, or values that the preset does not allow.
     """
-    overrides = ("preset", "db_uf_hz", "db_of_hz", "k_uf", "k_of", "olrt_s")
-    control = msgspec.structs.asdict(settings.control)
-    values = {**msgspec.structs.asdict(settings.grid), **control, **asdict(settings.power)}
-    known = {field.name for field in fields(Parameters)} - {"preset", "olrt_s", "nominal_hz"}
+    sections = (settings.grid, settings.control)
+    values = {name: value for part in sections for name, value in asdict(part).items()}
+    profile = dataclasses.asdict(settings.power)
     try:
-        return parameters_from(
-            nominal_hz=settings.grid.nominal_hz,
-            **{name: control[name] for name in overrides},
-            **{name: value for name, value in values.items() if name in known},
-        )
+        return parameters_from(**values, **profile, name=settings.gateway.name)
     except ConfigurationError as error:
         where = f"{settings.path}: control"
         raise ConfigurationError(

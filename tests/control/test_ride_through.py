@@ -120,7 +120,7 @@ def digital(name, value, quality=Validity.GOOD):
         ("interlock", False, Validity.QUESTIONABLE, Mode.INTERLOCKED),
         ("islanded", True, Validity.GOOD, Mode.TRIPPED),
         ("breaker_closed", False, Validity.GOOD, Mode.TRIPPED),
-        ("breaker_closed", True, Validity.INVALID, Mode.TRIPPED),
+        ("breaker_closed", True, Validity.INVALID, Mode.INTERLOCKED),
         ("breaker_closed", True, Validity.GOOD, Mode.RUN),
     ],
 )
