@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from agent.control.dispatch import fixed, share
 from agent.control.fleet import Fleet, Floats, Ints
 from agent.control.guard import veto
 from agent.control.orders import Plan, expected, free, issue, plan
-from agent.control.ranges import snapped
+from agent.control.ranges import rank, snapped
 from agent.control.sense import Sensed
 from agent.control.state import Clock, State
 from agent.control.voltage import reactive_power
@@ -82,15 +83,19 @@ def _shared(state: State, sensed: Sensed, decision: Decision, clock: Clock) -> F
     tolerance_w = max(p.min_change_w, p.tolerance_share * ranges.rated_w)
     if decision.landing:
         tolerance_w = p.landing_w
-    return snapped(share(movable, now_w, target_w, tolerance_w, able), ranges)
+    order = partial(rank, sensed.fleet, p)
+    return snapped(share(movable, now_w, target_w, tolerance_w, able, order), ranges)
 
 
 def _guarded(planned: Plan, sensed: Sensed, state: State) -> tuple[Plan, int]:
     """Return the plan after the guard's veto, and how many orders it changed."""
+    orders = planned.changed | planned.renewed
+    if not orders.any():
+        return planned, 0
     verdict = veto(
         planned.power_w, planned.q_var, sensed.fleet, sensed.ride.permitted, state.parameters
     )
-    touched = verdict.vetoed & (planned.changed | planned.renewed)
+    touched = verdict.vetoed & orders
     count = int(np.count_nonzero(touched))
     if not count:
         return planned, 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,12 @@ def fixed(ranges: Ranges, still: Bools) -> Ranges:
 
 
 def share(
-    ranges: Ranges, now_w: Floats, target_w: float, tolerance_w: float, free: Bools
+    ranges: Ranges,
+    now_w: Floats,
+    target_w: float,
+    tolerance_w: float,
+    free: Bools,
+    rank: Callable[[], Floats],
 ) -> Floats:
     """Return the power of each EVSE so that the usable ones together make `target_w`.
 
@@ -34,6 +40,7 @@ def share(
         target_w: Power of all usable EVSEs together.
         tolerance_w: A smaller deviation changes nothing.
         free: EVSEs that may be given another order now.
+        rank: Gives the order of asking, lowest first; called only when somebody is asked.
     """
     answer_w = target_w - float(ranges.base_w.sum())
     if abs(answer_w) <= tolerance_w:
@@ -45,8 +52,8 @@ def share(
     if abs(missing_w) <= tolerance_w:
         return power_w
     if missing_w > 0:
-        return power_w + _pick(high_w - power_w, free, ranges.rank, missing_w)
-    return power_w - _pick(power_w - low_w, free, ranges.rank, -missing_w)
+        return power_w + _pick(high_w - power_w, free, rank(), missing_w)
+    return power_w - _pick(power_w - low_w, free, rank(), -missing_w)
 
 
 def _pick(room_w: Floats, free: Bools, rank: Floats, missing_w: float) -> Floats:

@@ -7,7 +7,9 @@ the same state gives the same answer however often it is stepped.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -42,9 +44,13 @@ REPORTED: Final = (
     "local",
 )
 """Columns that a station reports; NaN where it does not know."""
+_AT: Final = {name: row for row, name in enumerate(REPORTED)}
+_LIMITS: Final = [
+    row for row, name in enumerate(REPORTED) if name.endswith(("_max_w", "_min_w", "step_w"))
+]
+_numbers: Final = attrgetter(*REPORTED[:-1], "local_frequency")
 POSSIBLE: Final = 1e12
 """No power, energy or time that a station can mean is larger."""
-_AT: Final = {name: row for row, name in enumerate(REPORTED)}
 
 OWN_START: Final[dict[str, float]] = {
     "ordered_w": math.nan,
@@ -168,35 +174,16 @@ def known(values: Floats) -> Floats:
     return result
 
 
-def columns_of(status: EvseStatus) -> tuple[float, ...]:
-    """Return a status in the order of `REPORTED`; what is not finite becomes NaN or 0."""
-    return (
-        float(status.online and status.quality is not Validity.INVALID),
-        float(status.plugged and not status.fault),
-        _number(status.p_w),
-        _magnitude(status.charge_max_w),
-        _magnitude(status.discharge_max_w),
-        _magnitude(status.charge_min_w),
-        _magnitude(status.discharge_min_w),
-        status.base_w if abs(status.base_w) < POSSIBLE else 0.0,
-        _number(status.setpoint_w),
-        _magnitude(status.step_w),
-        _number(status.soc_pct),
-        _number(status.soc_min_pct),
-        _number(status.soc_max_pct),
-        _number(status.capacity_wh),
-        _number(status.soh_pct),
-        _number(status.departure_utc_s),
-        _number(status.energy_needed_wh),
-        _number(status.latency_s),
-        _number(status.q_var),
-        float(status.local_frequency),
-    )
+def columns_of(news: Sequence[EvseStatus]) -> Floats:
+    """Return statuses as columns in the order of `REPORTED`, shape (columns, len(news)).
 
-
-def _number(value: float | None) -> float:
-    return float(value) if value is not None and abs(value) < POSSIBLE else math.nan
-
-
-def _magnitude(value: float) -> float:
-    return float(value) if 0.0 < value < POSSIBLE else 0.0
+    What is unknown, not finite or impossible becomes NaN; in limits it becomes 0.
+    """
+    raw = np.array([_numbers(status) for status in news], dtype=np.float64).T
+    possible = np.abs(raw) < POSSIBLE
+    columns: Floats = np.where(possible, raw, np.nan)
+    columns[_LIMITS] = np.where(possible[_LIMITS], np.maximum(raw[_LIMITS], 0.0), 0.0)
+    columns[_AT["base_w"]] = known(columns[_AT["base_w"]])
+    columns[_AT["online"]] = [s.online and s.quality is not Validity.INVALID for s in news]
+    columns[_AT["plugged"]] = [s.plugged and not s.fault for s in news]
+    return columns

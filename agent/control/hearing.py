@@ -55,7 +55,7 @@ def hear(
     latest = {fleet.index[status.evse_id]: status for status in news}
     rows = np.fromiter(latest, dtype=np.int64, count=len(latest))
     reported = fleet.reported.copy()
-    reported[:, rows] = np.array([columns_of(status) for status in latest.values()]).T
+    reported[:, rows] = columns_of(list(latest.values()))
     statuses = fleet.statuses.copy()
     for row, status in latest.items():
         statuses[row] = status

@@ -11,7 +11,7 @@ from agent.control import battery
 from agent.control.fleet import Bools, Fleet, Floats, known
 from agent.control.parameters import Parameters
 
-CLASS_LIMITS_S: Final = np.array([0.3, 1.0, 3.0])
+CLASS_LIMITS_S: Final = (0.3, 1.0, 3.0)
 """Upper delays of the latency classes; the fastest class answers first."""
 WEAR_STEP: Final = 0.05
 """Vehicles whose use today differs by less than this share of a cycle are worn alike."""
@@ -31,7 +31,6 @@ class Ranges:
         step_w: Smallest change the device makes.
         min_charge_w, min_discharge_w: Smallest powers other than zero (magnitudes).
         answers: It takes part in the central answer to frequency.
-        rank: Latency class and wear today; the lower is asked first.
     """
 
     usable: Bools
@@ -43,7 +42,6 @@ class Ranges:
     min_charge_w: Floats
     min_discharge_w: Floats
     answers: Bools
-    rank: Floats
 
     @property
     def rated_w(self) -> float:
@@ -77,7 +75,6 @@ def limits(fleet: Fleet, p: Parameters, now_s: float, *, reachable: bool = True)
         min_charge_w=fleet.column("charge_min_w"),
         min_discharge_w=fleet.column("discharge_min_w"),
         answers=usable & ~(fleet.column("local") > 0),
-        rank=_rank(fleet, p),
     )
 
 
@@ -104,9 +101,10 @@ def snapped(power_w: Floats, ranges: Ranges) -> Floats:
     return result
 
 
-def _rank(fleet: Fleet, p: Parameters) -> Floats:
-    """Return latency class · 8 + wear today · 4: a lower number is asked first."""
-    speed = np.searchsorted(CLASS_LIMITS_S, fleet.delays_s(p.default_delay_s), side="left")
+def rank(fleet: Fleet, p: Parameters) -> Floats:
+    """Return latency class · 8 + wear today · 4, shape (n,): a lower number is asked first."""
+    delay_s = fleet.delays_s(p.default_delay_s)
+    speed = sum((delay_s > limit_s).astype(np.float64) for limit_s in CLASS_LIMITS_S)
     capacity_wh = fleet.column("capacity_wh")
     capacity_wh = np.where(capacity_wh > 0.0, capacity_wh, DEFAULT_CAPACITY_WH)
     wear = np.floor(np.minimum(fleet.own.used_wh / capacity_wh, 1.0) / WEAR_STEP) * WEAR_STEP
