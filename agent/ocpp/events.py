@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from agent.ocpp.frames import Payload
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct, gc=False):
     """A call of ours, from the queue until its answer.
 
     Attributes:
@@ -31,8 +32,7 @@ class Request:
     sent_s: float = float("nan")
 
 
-@dataclass(frozen=True, slots=True)
-class CallReceived:
+class CallReceived(msgspec.Struct, frozen=True, gc=False):
     """The peer asks; answer with `Session.answer` or `Session.refuse`."""
 
     message_id: str
@@ -40,24 +40,21 @@ class CallReceived:
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class SendReceived:
+class SendReceived(msgspec.Struct, frozen=True, gc=False):
     """The peer tells; there is no answer."""
 
     action: str
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """The peer carried out our request."""
 
     request: Request
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, gc=False):
     """Our request has no result: refused by the peer, timed out, superseded or dropped.
 
     Attributes:
@@ -72,8 +69,7 @@ class Failed:
 Event = CallReceived | SendReceived | Answered | Failed
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """Bytes for one WebSocket text message; `request` is set when they carry our call."""
 
     data: bytes

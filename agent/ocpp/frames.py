@@ -7,9 +7,9 @@ CALL, CALLRESULT and CALLERROR are in all versions; CALLRESULTERROR and SEND cam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from agent.errors import DecodeError
@@ -27,8 +27,7 @@ NO_ID: Final = "-1"
 MAX_ID_LENGTH: Final = 36
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """Request that must be answered."""
 
     message_id: str
@@ -36,27 +35,24 @@ class Call:
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(msgspec.Struct, frozen=True, gc=False):
     """Answer to a `Call`."""
 
     message_id: str
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class CallErrorFrame:
+class CallErrorFrame(msgspec.Struct, frozen=True, gc=False):
     """Refusal of a `Call`, or of a `CallResult` where `of_result` (CALLRESULTERROR, 2.1)."""
 
     message_id: str
     code: str
     description: str = ""
-    details: Payload = field(default_factory=dict)
+    details: Payload = msgspec.field(default_factory=dict)
     of_result: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, gc=False):
     """Message without an answer (2.1)."""
 
     message_id: str
@@ -64,8 +60,7 @@ class Send:
     payload: Payload
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownFrame:
+class UnknownFrame(msgspec.Struct, frozen=True, gc=False):
     """An envelope that is well formed, with a message type that nobody defined."""
 
     message_id: str

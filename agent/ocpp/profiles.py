@@ -8,8 +8,9 @@ vehicle only charges, know an upper limit of charging, which can never mean disc
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from agent.errors import RefusedError
 from agent.ocpp.frames import Payload
@@ -22,8 +23,7 @@ PROFILE_ID: Final = 61_850
 STACK_LEVEL: Final = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(msgspec.Struct, frozen=True, gc=False):
     """Power for one EVSE.
 
     Attributes:

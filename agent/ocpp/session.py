@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import replace
 from itertools import count
 from typing import Final
 
@@ -79,6 +78,12 @@ class Session:
     def idle(self) -> bool:
         """No call of ours is outstanding or waits."""
         return self._in_flight is None and not self._queue
+
+    @property
+    def has_work(self) -> bool:
+        """`take_outgoing` would return something."""
+        waiting = self._in_flight is None and self._queue
+        return bool(self._outgoing or self._events or waiting)
 
     @property
     def deadline_s(self) -> float:
@@ -198,6 +203,8 @@ class Session:
         self._queue.insert(place, request)
 
     def _supersede(self, key: Hashable) -> None:
+        if not self._queue:
+            return
         for request in [waiting for waiting in self._queue if waiting.key == key]:
             self._queue.remove(request)
             self._events.append(Failed(request, "Superseded", "a newer request replaced it"))
@@ -301,13 +308,8 @@ class Session:
             self._refuse(error.message_id, CallError(code, str(error)))
 
     def _refuse(self, message_id: str, error: CallError, of_result: bool = False) -> None:
-        frame = CallErrorFrame(
-            message_id,
-            error.spelled(self.version),
-            error.description,
-            error.details,
-        )
-        self._write(replace(frame, of_result=True) if of_result else frame)
+        code = error.spelled(self.version)
+        self._write(CallErrorFrame(message_id, code, error.description, error.details, of_result))
 
     def _write(self, frame: Frame) -> None:
         self._outgoing.append(Outgoing(frames.encode(frame)))

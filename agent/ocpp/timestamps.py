@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 def format_utc(t_utc_s: float) -> str:
     """Return `2026-01-01T00:00:00.000Z`; at most three decimals (2.0.1 part 2, 3.1.3)."""
-    moment = datetime.fromtimestamp(t_utc_s, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(t_utc_s, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def parse_utc(text: object) -> float | None:

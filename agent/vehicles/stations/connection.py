@@ -129,7 +129,7 @@ class Connection(WSListener):
     def flush(self) -> None:
         """Write what the session has to say."""
         transport = self._transport
-        if transport is None:
+        if transport is None or not self.session.has_work:
             return
         at = Instant.now()
         outgoing, events = self.session.take_outgoing(at.mono_s)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from agent.messages import EvseStatus, Validity
 from agent.ocpp.meter import Reading
 from agent.vehicles.stations.capability import DEFAULT, StationModel
@@ -31,8 +33,7 @@ class EvLimits:
     departure_utc_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """Power that EVSE and vehicle permit together; magnitudes in watts."""
 
     charge_max_w: float
@@ -69,6 +70,19 @@ class Evse:
     setpoint_w: float | None = None
     mode: str = ""
     response: ResponseTimer = field(default_factory=ResponseTimer)
+    _envelope: Envelope | None = None
+
+    def equip(self, model: StationModel) -> None:
+        """Use another capability table."""
+        self.model, self._envelope = model, None
+
+    def need(self, ev: EvLimits) -> None:
+        """The vehicle said what it can do."""
+        self.ev, self._envelope = ev, None
+
+    def limit(self, limit_w: float | None) -> None:
+        """Somebody else at the station limits charging, or no longer."""
+        self.limit_w, self._envelope = limit_w, None
 
     def measure(self, reading: Reading, at: Instant) -> None:
         """Take over the values that `reading` has; implausible power is counted, not used."""
@@ -100,7 +114,7 @@ class Evse:
         """The vehicle left or its transaction ended."""
         self.transaction_id = self.ev_id = self.mode = ""
         self.plugged = self.charging = False
-        self.ev = EvLimits()
+        self.need(EvLimits())
         self.reading.p_w, self.reading.q_var, self.reading.soc_pct = 0.0, 0.0, None
         self.setpoint_w = None
         self.response.cancel()
@@ -113,6 +127,11 @@ class Evse:
     @property
     def envelope(self) -> Envelope:
         """The narrower of the equipment's and the vehicle's limits."""
+        if self._envelope is None:
+            self._envelope = self._narrower()
+        return self._envelope
+
+    def _narrower(self) -> Envelope:
         model, ev = self.model, self.ev
         charge_w = min(model.charge_max_w, _or(ev.charge_max_w, model.charge_max_w))
         charge_w = max(0.0, min(charge_w, _or(self.limit_w, charge_w)))

@@ -144,6 +144,7 @@ class Fleet:
         """Give up what took too long, on every connection."""
         for connection in tuple(self.connections.values()):
             connection.expire(at)
+            self._settle(connection.station, at)
         self.passage.expire(at.mono_s)
         self.orders.release(at.mono_s)
         self._end_probes(at.mono_s)
@@ -206,9 +207,18 @@ class Fleet:
 
     def publish(self, station: Station, at: Instant) -> None:
         """Tell the control what changed at a station."""
+        if not station.changed:
+            return
         for number in sorted(station.changed):
             self._tell(station.status(number, at))
+        station.settled -= station.changed
         station.changed.clear()
+
+    def _settle(self, station: Station, at: Instant) -> None:
+        """Publish what could wait."""
+        if station.settled:
+            station.changed |= station.settled
+            self.publish(station, at)
 
     def totals(self) -> dict[str, float]:
         """Return the counters for the heartbeat."""

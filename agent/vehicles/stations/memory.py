@@ -132,5 +132,6 @@ def _station(record: StationRecord, models: StationModels) -> Station:
     for each in record.evses:
         evse = station.evse(each.number)
         evse.transaction_id, evse.plugged = each.transaction_id, each.plugged
-        evse.charging, evse.ev_id, evse.ev = each.charging, each.ev_id, each.ev
+        evse.charging, evse.ev_id = each.charging, each.ev_id
+        evse.need(each.ev)
     return station

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.errors import RefusedError
 from agent.messages import Message, ModeOrder, OrderResult, OrderSent, Setpoint
@@ -20,8 +22,7 @@ AnyOrder = Setpoint | ModeOrder
 _CENTRAL: Final = OperationMode.CENTRAL_SETPOINT.value
 
 
-@dataclass(frozen=True, slots=True)
-class OrderTag:
+class OrderTag(msgspec.Struct, frozen=True, gc=False):
     """Rides on an order's call, so that its fate can be told to the control."""
 
     number: int
@@ -92,13 +93,16 @@ class OrderDesk:
         if not isinstance(tag, OrderTag):
             return
         status = str(event.payload["status"])
-        evse = station.touch(tag.number)
+        evse = station.evse(tag.number)
         if status == "Accepted":
-            evse.setpoint_w, evse.mode = tag.p_w, tag.mode
+            evse.setpoint_w = tag.p_w
+            (station.settled if evse.mode == tag.mode else station.changed).add(tag.number)
+            evse.mode = tag.mode
             self._result(tag.order, accepted=True, at=at)
         else:
             evse.response.cancel()
             evse.mode = ""
+            station.changed.add(tag.number)
             detail = event.payload.get("statusInfo", {}).get("reasonCode", "")
             self._result(tag.order, accepted=False, reason=f"{status} {detail}".strip())
 
@@ -131,7 +135,9 @@ class OrderDesk:
     ) -> None:
         at, evse = Instant.now(), station.evse(number)
         order = plan(station, evse, setpoint, at.mono_s)
-        worded = replace(order, p_w=order.p_w * station.model.setpoint_sign) if order.v2x else order
+        worded = order
+        if order.v2x and station.model.setpoint_sign < 0:
+            worded = msgspec.structs.replace(order, p_w=-order.p_w)
         mode = _CENTRAL if order.v2x else ""
         tag = OrderTag(number, setpoint, order.p_w, mode)
         valid_until_s = setpoint.issued_s + setpoint.lease_s

@@ -24,7 +24,7 @@ def charging_needs(context: Context, payload: Payload) -> Payload:
     station = context.station
     evse = station.touch(payload["evseId"])
     needs = payload["chargingNeeds"]
-    evse.ev = read_needs(station.version, needs)
+    evse.need(read_needs(station.version, needs))
     station.revision += 1
     if not evse.ev.bidirectional and _offers_bpt(needs) and evse.transaction_id:
         # Q02: the vehicle can discharge and did not ask to; let it renegotiate.
@@ -96,7 +96,7 @@ def cleared_limit(context: Context, payload: Payload) -> Payload:
 def _limit(context: Context, number: int | None, limit_w: float | None) -> None:
     station = context.station
     for evse in [station.evse(number)] if number else tuple(station.evses.values()):
-        evse.limit_w = limit_w
+        evse.limit(limit_w)
         station.changed.add(evse.number)
 
 

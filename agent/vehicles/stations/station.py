@@ -32,6 +32,7 @@ class Station:
     Attributes:
         security_profile: The highest with which it ever connected; a lower one is refused.
         changed: Numbers of the EVSEs whose status the control does not know yet.
+        settled: The same, where it can wait: the control knows it from an `OrderResult`.
         follow_ups: Calls that wait to be sent to the station.
         revision: Counts changes of what must survive a restart of this process.
         der: DER controls that it holds (2.1).
@@ -49,6 +50,7 @@ class Station:
     firmware_version: str = ""
     evses: dict[int, Evse] = field(default_factory=dict)
     changed: set[int] = field(default_factory=set)
+    settled: set[int] = field(default_factory=set)
     follow_ups: deque[FollowUp] = field(default_factory=lambda: deque(maxlen=MAX_FOLLOW_UPS))
     revision: int = 0
     der: DerRegister = field(default_factory=DerRegister)
@@ -84,7 +86,7 @@ class Station:
         """Use another capability table."""
         self.model = model
         for evse in self.evses.values():
-            evse.model = model
+            evse.equip(model)
         self.touch_all()
 
     def by_transaction(self, transaction_id: str) -> Evse | None:

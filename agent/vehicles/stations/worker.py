@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Final
 
 from loguru import logger
@@ -31,6 +32,7 @@ from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 SWEEP_S: Final = 0.25
 SAVE_S: Final = 1.0
+GC_THRESHOLD: Final = 20_000
 HOT: Final = {
     Version.V21: (
         "BootNotification", "SetVariables", "GetVariables", "StatusNotification",
@@ -165,6 +167,10 @@ async def _prepare() -> None:
         for action in actions:
             schemas.prepare(version, (action,))
             await asyncio.sleep(0)
+    # What is there now stays: the collector need not look at it again, nor so often at the rest.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, 20, 50)
 
 
 def main(worker: Worker) -> None:
