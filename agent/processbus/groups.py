@@ -77,6 +77,7 @@ class Group:
         self._values = np.zeros((self._capacity, rows, channels), dtype=np.float32)
         self._arrival = np.zeros((self._capacity, rows))
         self._marks = np.zeros((self._capacity, rows), dtype=np.uint8)
+        self._turn = np.zeros(self._capacity * rows, dtype=np.uint32)
         self._start = self._pushed = start
         self.label_s = 0.0
         """UTC of a report minus its place on the grid, from the newest report."""
@@ -169,28 +170,51 @@ class Group:
             values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
         if not len(row):
             return
-        place = index % self._capacity
+        rows = len(self.tracks)
+        place = (index % self._capacity) * rows + row
         values = values[:, : self._values.shape[2]]
         marks |= np.minimum(smp_synch, 3).astype(np.uint8) << _SYNCH_SHIFT
-        again = self._arrival[place, row] > 0
-        if again.any():
-            marks[again] |= self._conflict(place[again], row[again], values[again])
-        self._values[place, row] = values
-        self._arrival[place, row] = arrival_s
-        self._marks[place, row] = marks
-        twice = self._conflict(place, row, values)
-        if twice.any():
-            self._marks[place[twice > 0], row[twice > 0]] |= CONFLICT
+        self._store(place, row, arrival_s, values, marks)
         np.maximum.at(self._head, row, index)
         self._last_arrival[row] = arrival_s
         self._synch[row] = smp_synch
-        self._accepted += np.bincount(row, minlength=len(self.tracks))
+        self._accepted += np.bincount(row, minlength=rows)
+
+    def _store(
+        self,
+        place: NDArray[np.int64],
+        row: NDArray[np.int64],
+        arrival_s: NDArray[np.float64],
+        values: NDArray[np.float32],
+        marks: NDArray[np.uint8],
+    ) -> None:
+        """Write to places of the flat grid; look for samples that come a second time."""
+        flat_values = self._values.reshape(-1, values.shape[1])
+        flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
+        first, count = int(place[0]), len(place)
+        run = slice(first, first + count)
+        in_step = int(place[-1]) == first + count - 1 and bool((np.diff(place) == 1).all())
+        if in_step and not flat_arrival[run].any():
+            # The usual case: one stretch of the grid, nothing twice.
+            flat_values[run], flat_arrival[run], flat_marks[run] = values, arrival_s, marks
+            return
+        again = flat_arrival[place] > 0
+        if again.any():
+            marks[again] |= self._conflict(place[again], row[again], values[again])
+        flat_values[place] = values
+        flat_arrival[place] = arrival_s
+        flat_marks[place] = marks
+        turn = np.arange(count, dtype=np.uint32)
+        self._turn[place] = turn
+        if (self._turn[place] != turn).any():
+            twice = self._conflict(place, row, values) > 0
+            flat_marks[place[twice]] |= CONFLICT
 
     def _conflict(
         self, place: NDArray[np.int64], row: NDArray[np.int64], values: NDArray[np.float32]
     ) -> NDArray[np.uint8]:
         """`CONFLICT` where a place holds other values than these: one of two is forged."""
-        there = self._values[place, row]
+        there = self._values.reshape(-1, values.shape[1])[place]
         same = (there.view(np.uint32) == values.view(np.uint32)).all(axis=1)
         if not same.all():
             self._conflicts += np.bincount(row[~same], minlength=len(self.tracks))

@@ -13,8 +13,8 @@ from agent.estimation import Settings
 from agent.messages import Measurement
 from agent.processbus.frames import Frames
 from agent.processbus.groups import Group, GroupReport
+from agent.processbus.lanes import UNPLACED, Lane, Lanes
 from agent.processbus.reports import measurements
-from agent.processbus.sv.channels import ChannelMap
 from agent.processbus.sv.decoder import SampleBlock, SvDecoder
 from agent.processbus.timeline import Timeline
 from agent.processbus.tracks import IGNORED, Track, TrackRules, TrackTable, sample_index
@@ -74,6 +74,7 @@ class Pipeline:
     groups: list[Group] = field(default_factory=list)
     table: TrackTable = field(init=False)
     _pending: dict[int, _Pending] = field(default_factory=dict)
+    _lanes: Lanes = field(default_factory=Lanes)
 
     def __post_init__(self) -> None:
         self.table = TrackTable(self.rules)
@@ -90,7 +91,8 @@ class Pipeline:
     def feed(self, frames: Frames) -> None:
         """Take frames; their samples wait for `reports`."""
         for block in self.decoder.decode(frames):
-            self.table.learn(self.decoder.entries)
+            if self.table.learn(self.decoder.entries):
+                self._lanes.rebuild(self.table, self.groups)
             self._place(block)
 
     def reports(self, now_s: float) -> Iterator[Measurement]:
@@ -104,13 +106,21 @@ class Pipeline:
                     yield message
                     if self.watcher is not None:
                         self.watcher(group, row, message)
-            for track in group.leave(now_s):
+            gone = group.leave(now_s)
+            for track in gone:
                 track.group = track.row = IGNORED
             if group.empty:
                 self._remove(group)
+            if gone:
+                self._lanes.rebuild(self.table, self.groups)
 
     def _messages(self, group: Group, report: GroupReport) -> Iterator[tuple[int, Measurement]]:
         return measurements(group, report, self.timeline, self.clock(), self.export_sign)
+
+    def take_over(self, now_s: float) -> None:
+        """Let units that were replaced have the streams of those that are gone."""
+        if self.table.take_over(now_s):
+            self._lanes.rebuild(self.table, self.groups)
 
     def due_s(self, now_s: float) -> float:
         """Bus time at which the next report can be complete at the earliest."""
@@ -119,20 +129,22 @@ class Pipeline:
         )
 
     def _place(self, block: SampleBlock) -> None:
-        track = self.table.of_entry[block.entry]
         bus_s = self.timeline.bus_s(block.time_ns)
-        present = np.flatnonzero(np.bincount(track + 1))[...] - 1
-        by_channels: dict[tuple[ChannelMap, int], list[Track]] = {}
-        for number in present.tolist():
-            if number == IGNORED:
-                continue
-            known = self.table.tracks[number]
-            if known.group == IGNORED:
-                self._discover(known, block, track == number, bus_s)
-            else:
-                by_channels.setdefault((known.channels, known.group), []).append(known)
-        for (channels, _), members in by_channels.items():
-            self._write(block, track, bus_s, channels, members)
+        lane = self._lanes.of_entry[block.entry]
+        if lane[0] == lane.max() == lane.min():
+            self._take(int(lane[0]), block, bus_s)
+            return
+        for number in np.unique(lane).tolist():
+            mine = lane == number
+            self._take(number, block.select(mine), bus_s[mine])
+
+    def _take(self, lane: int, block: SampleBlock, bus_s: NDArray[np.float64]) -> None:
+        if lane >= 0:
+            self._write(self._lanes.lanes[lane], block, bus_s)
+        elif lane == UNPLACED:
+            track = np.array(self.table.of_entry)[block.entry]
+            for number in np.unique(track).tolist():
+                self._discover(self.table.tracks[number], block, track == number, bus_s)
 
     def _discover(
         self, track: Track, block: SampleBlock, mine: NDArray[np.bool_], bus_s: NDArray[np.float64]
@@ -181,38 +193,25 @@ class Pipeline:
             track.group, track.row = group.number, row
             del self._pending[track.number]
 
+        self._lanes.rebuild(self.table, self.groups)
+
     def _remove(self, group: Group) -> None:
         group.settle_counters()
         self.groups.remove(group)
 
-    def _write(
-        self,
-        block: SampleBlock,
-        track: NDArray[np.int64],
-        bus_s: NDArray[np.float64],
-        channels: ChannelMap,
-        members: list[Track],
-    ) -> None:
-        """Write the samples of tracks that share channel map and group."""
-        group = next(group for group in self.groups if group.number == members[0].group)
-        row_of = np.full(len(self.table.tracks) + 1, IGNORED, dtype=np.int64)
-        row_of[[member.number for member in members]] = [member.row for member in members]
-        row = row_of[track]
-        smp_cnt, synch, data = block.smp_cnt, block.smp_synch, block.data
-        if len(members) == 1 or (row < 0).any():
-            mine = row >= 0
-            if not mine.all():
-                row, smp_cnt, synch = row[mine], smp_cnt[mine], synch[mine]
-                data, bus_s = data[mine], bus_s[mine]
-        offset_s = members[0].offset_s
-        index = sample_index(group.rate_hz, smp_cnt, bus_s, offset_s)
+    def _write(self, lane: Lane, block: SampleBlock, bus_s: NDArray[np.float64]) -> None:
+        group = lane.group
+        offset_s = group.tracks[0].offset_s
+        index = sample_index(group.rate_hz, block.smp_cnt, bus_s, offset_s)
         off_grid_s = bus_s - offset_s - index / group.rate_hz
         sane = np.abs(off_grid_s) < LARGEST_OFF_GRID_S
-        values, marks = channels.values(data)
         if not sane.all():
             self.counters.off_grid += int((~sane).sum())
-            row, index, bus_s = row[sane], index[sane], bus_s[sane]
-            values, marks, synch = values[sane], marks[sane], synch[sane]
-        group.write(row, index, bus_s, values, marks, synch)
-        if offset_s != 0.0 and len(bus_s):
-            members[0].offset_s += _OFFSET_GAIN * float(off_grid_s[-1])
+            block, index, bus_s = block.select(sane), index[sane], bus_s[sane]
+        if not len(bus_s):
+            return
+        values, marks = lane.channels.values(block.data)
+        row = self._lanes.row_of_entry[block.entry]
+        group.write(row, index, bus_s, values, marks, block.smp_synch)
+        if offset_s != 0.0:
+            group.tracks[0].offset_s += _OFFSET_GAIN * float(off_grid_s[sane][-1])

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
 
 from agent.estimation import Quality
 from agent.messages import Measurement, Validity
 from agent.processbus.groups import Group, GroupReport
 from agent.processbus.timeline import Timeline
-from agent.processbus.tracks import Track
 
-_VALIDITY = {
-    Quality.GOOD: Validity.GOOD,
-    Quality.QUESTIONABLE: Validity.QUESTIONABLE,
-    Quality.HELD: Validity.HELD,
-    Quality.INVALID: Validity.INVALID,
+_VALIDITY: Final = {
+    Quality.GOOD.value: Validity.GOOD,
+    Quality.QUESTIONABLE.value: Validity.QUESTIONABLE,
+    Quality.HELD.value: Validity.HELD,
+    Quality.INVALID.value: Validity.INVALID,
 }
 
 
@@ -35,46 +37,58 @@ def measurements(
         published_s: Monotonic instant at which it is known.
         export_sign: -1 where the current transformers count import as positive.
     """
-    for row, track in enumerate(group.tracks):
-        if report.live[row]:
-            measurement = _measurement(track, row, report, timeline, published_s, export_sign)
-            group.label_s = measurement.t_utc_s - report.instant_s
-            yield row, measurement
-
-
-def _measurement(
-    track: Track,
-    row: int,
-    report: GroupReport,
-    timeline: Timeline,
-    published_s: float,
-    export_sign: int,
-) -> Measurement:
     estimates = report.estimates
-    voltages = estimates.v_rms_v[row]
-    return Measurement(
-        source=track.name,
-        t_utc_s=timeline.utc_s(report.instant_s + track.offset_s),
-        f_hz=float(estimates.f_hz[row]),
-        rocof_hz_s=float(estimates.rocof_hz_s[row]),
-        v1_v=float(estimates.v1_v[row]),
-        quality=_quality(report, row),
-        wire_s=timeline.monotonic_s(float(report.arrival_s[row])),
-        published_s=published_s,
-        uncertainty_hz=float(estimates.uncertainty_hz[row]),
-        v_phase_v=(float(voltages[0]), float(voltages[1]), float(voltages[2])),
-        p_w=_known(export_sign * float(estimates.p_w[row])),
-        q_var=_known(export_sign * float(estimates.q_var[row])),
-        smp_synch=int(report.smp_synch[row]),
-        rocof_trip_hz_s=_known(float(estimates.rocof_trip_hz_s[row])) or 0.0,
+    # Columns become lists at once: a number at a time out of an array costs ten times as much.
+    columns = zip(
+        group.tracks,
+        report.live.tolist(),
+        estimates.f_hz.tolist(),
+        estimates.rocof_hz_s.tolist(),
+        estimates.v1_v.tolist(),
+        _worst(report).tolist(),
+        report.arrival_s.tolist(),
+        estimates.uncertainty_hz.tolist(),
+        estimates.v_rms_v.tolist(),
+        (export_sign * estimates.p_w).tolist(),
+        (export_sign * estimates.q_var).tolist(),
+        report.smp_synch.tolist(),
+        np.nan_to_num(estimates.rocof_trip_hz_s).tolist(),
+        strict=True,
     )
+    for row, (
+        track, live, f_hz, rocof_hz_s, v1_v, quality, arrival_s, uncertainty_hz, v_rms_v,
+        p_w, q_var, smp_synch, rocof_trip_hz_s,
+    ) in enumerate(columns):  # fmt: skip
+        if not live:
+            continue
+        t_utc_s = timeline.utc_s(report.instant_s + track.offset_s)
+        group.label_s = t_utc_s - report.instant_s
+        yield (
+            row,
+            Measurement(
+                source=track.name,
+                t_utc_s=t_utc_s,
+                f_hz=f_hz,
+                rocof_hz_s=rocof_hz_s,
+                v1_v=v1_v,
+                quality=_VALIDITY[quality],
+                wire_s=timeline.monotonic_s(arrival_s),
+                published_s=published_s,
+                uncertainty_hz=uncertainty_hz,
+                v_phase_v=tuple(v_rms_v),
+                p_w=_known(p_w),
+                q_var=_known(q_var),
+                smp_synch=smp_synch,
+                rocof_trip_hz_s=rocof_trip_hz_s,
+            ),
+        )
 
 
-def _quality(report: GroupReport, row: int) -> Validity:
-    quality = Quality(int(report.estimates.quality[row]))
-    if quality is Quality.GOOD and report.questionable[row]:
-        return Validity.QUESTIONABLE
-    return _VALIDITY[quality]
+def _worst(report: GroupReport) -> np.ndarray:
+    """Quality codes, with what questionable samples make of a good report."""
+    quality = report.estimates.quality
+    doubtful = report.questionable & (quality == Quality.GOOD.value)
+    return np.where(doubtful, Quality.QUESTIONABLE.value, quality)
 
 
 def _known(value: float) -> float | None:

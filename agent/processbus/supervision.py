@@ -42,8 +42,8 @@ class SvSupervision:
             del self._raised[name]
 
     def _suspicions(self) -> Iterator[tuple[str, str]]:
-        for owner, layout in self._table.rivals.values():
-            yield owner.name, self._table.refused.get(layout.sv_id, "a second source address")
+        for owner, entry in self._table.rivals.values():
+            yield owner.name, self._table.refused.get(entry.layout.sv_id, "a second source address")
         for track in self._table.tracks:
             grown = track.counters.conflicts - self._conflicts.get(track.number, 0)
             self._conflicts[track.number] = track.counters.conflicts

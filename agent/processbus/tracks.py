@@ -96,18 +96,22 @@ class TrackTable:
         self._by_identity: dict[SvIdentity, Track] = {}
         self._finders: dict[int, RateFinder] = {}
         self.tracks: list[Track] = []
-        self.of_entry: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self.of_entry: list[int] = []
+        """Track of each decoder entry, `IGNORED` where it is not followed."""
+        self.channels: list[ChannelMap | None] = []
+        """Where the values are in the data of each entry."""
         self.refused: dict[str, str] = {}
         """svIDs that are seen and not followed, each with the reason."""
-        self.rivals: dict[int, tuple[Track, SvLayout]] = {}
+        self.rivals: dict[int, tuple[Track, Entry]] = {}
         """Entries that claim to be a stream which another source address sends."""
 
-    def learn(self, entries: Sequence[Entry]) -> None:
-        """Take the decoder's entries; those already known are skipped."""
-        known = len(self.of_entry)
-        if known < len(entries):
-            numbers = [self._track_of(entry) for entry in entries[known:]]
-            self.of_entry = np.append(self.of_entry, np.array(numbers, dtype=np.int64))
+    def learn(self, entries: Sequence[Entry]) -> bool:
+        """Take the decoder's entries; True if there are new ones."""
+        new = entries[len(self.of_entry) :]
+        for entry in new:
+            self.channels.append(None)
+            self.of_entry.append(self._track_of(entry))
+        return bool(new)
 
     def _track_of(self, entry: Entry) -> int:
         layout = entry.layout
@@ -118,13 +122,13 @@ class TrackTable:
         identity = SvIdentity.of(layout)
         track = self._by_identity.get(identity)
         if track is not None:
-            return self._variant(track, layout)
+            return self._variant(track, entry)
         owner = self._owner(identity)
         if owner is not None:
-            self.rivals[entry.number] = (owner, layout)
+            self.rivals[entry.number] = (owner, entry)
             self.refused[layout.sv_id] = f"a second source address, {mac_text(identity.source)}"
             return IGNORED
-        return self._new_track(layout, identity, expected)
+        return self._new_track(entry, identity, expected)
 
     def _owner(self, identity: SvIdentity) -> Track | None:
         """The track that already is this stream, from another source address."""
@@ -135,19 +139,25 @@ class TrackTable:
                 return track
         return None
 
-    def take_over(self, now_s: float) -> None:
-        """Let a second source address have a stream whose first has long been silent."""
-        for number, (owner, layout) in tuple(self.rivals.items()):
+    def take_over(self, now_s: float) -> bool:
+        """Let a second source address have a stream whose first has long been silent.
+
+        Returns:
+            Whether that happened.
+        """
+        happened = False
+        for number, (owner, entry) in tuple(self.rivals.items()):
             if owner.group == IGNORED and now_s - owner.arrival_s > TAKEOVER_S:
                 del self.rivals[number]
-                owner.identity = SvIdentity.of(layout)
+                owner.identity = SvIdentity.of(entry.layout)
                 self._by_identity[owner.identity] = owner
-                self.of_entry[number] = self._variant(owner, layout)
-                self.refused.pop(layout.sv_id, None)
+                self.of_entry[number] = self._variant(owner, entry)
+                self.refused.pop(entry.layout.sv_id, None)
+                happened = True
+        return happened
 
-    def _new_track(
-        self, layout: SvLayout, identity: SvIdentity, expected: SvExpectation | None
-    ) -> int:
+    def _new_track(self, entry: Entry, identity: SvIdentity, expected: SvExpectation | None) -> int:
+        layout = entry.layout
         channels = expected.channels if expected else default_channels(layout.data_length)
         if channels is None or channels.data_length != layout.data_length:
             self.refused[layout.sv_id] = f"{layout.data_length} octets of data: unknown data set"
@@ -157,6 +167,7 @@ class TrackTable:
             return IGNORED
         track = Track(len(self.tracks), layout.sv_id, identity, layout, channels, expected)
         track.rate_hz = self._declared_rate(layout, expected)
+        self.channels[entry.number] = channels
         self.tracks.append(track)
         self._by_identity[identity] = track
         return track.number
@@ -175,8 +186,9 @@ class TrackTable:
             return None, f"confRev {layout.conf_rev}, the SCL has {found.conf_rev}"
         return found, ""
 
-    def _variant(self, track: Track, layout: SvLayout) -> int:
+    def _variant(self, track: Track, entry: Entry) -> int:
         """A known stream with another layout: it goes on if its data set can still be read."""
+        layout = entry.layout
         channels = (
             track.expected.channels if track.expected else default_channels(layout.data_length)
         )
@@ -187,7 +199,7 @@ class TrackTable:
         ):
             self.refused[layout.sv_id] = "its layout changed to an unknown one"
             return IGNORED
-        track.layout, track.channels = layout, channels
+        track.layout, self.channels[entry.number] = layout, channels
         return track.number
 
     def _declared_rate(self, layout: SvLayout, expected: SvExpectation | None) -> int:

@@ -118,7 +118,7 @@ def test_a_replaced_unit_is_accepted_after_the_old_one_was_silent(player, unit):
     player.play(new.frames(8000, 8200))
     assert {m.quality for m in settled(player.measurements, 1.9)} <= {Validity.INVALID}
     player.wait(15.0)
-    player.pipeline.table.take_over(START_S + 15.0)
+    player.pipeline.take_over(START_S + 15.0)
     reports = player.play(new.frames(60_000, 64_000))
     assert reports[-1].quality is Validity.GOOD
 

@@ -24,7 +24,7 @@ from agent.processbus.frames import (
     IntArray,
     ether_types,
 )
-from agent.processbus.sv.layout import SvLayout, parse
+from agent.processbus.sv.layout import AsduPlace, SvLayout, parse
 from agent.processbus.sv.table import WORD, Shape, shape_key, words_in
 
 PARSE_BUDGET: Final = 32
@@ -57,6 +57,16 @@ class SampleBlock:
     smp_synch: NDArray[np.uint8]
     time_ns: IntArray
     data: NDArray[np.uint8]
+
+    def select(self, which: NDArray[np.bool_]) -> SampleBlock:
+        """Return some of the samples."""
+        return SampleBlock(
+            self.entry[which],
+            self.smp_cnt[which],
+            self.smp_synch[which],
+            self.time_ns[which],
+            self.data[which],
+        )
 
 
 @dataclass(slots=True)
@@ -177,6 +187,9 @@ class SvDecoder:
             return
         self.counters.decoded += len(rows)
         asdus, size = shape.layout.asdus, shape.layout.data_length
+        if len(asdus) == 1:
+            yield _only_asdu(asdus[0], size, rows, time_ns, number)
+            return
         count = len(rows) * len(asdus)
         smp_cnt = np.empty((len(rows), len(asdus)), dtype=np.int64)
         synch = np.empty((len(rows), len(asdus)), dtype=np.uint8)
@@ -194,3 +207,22 @@ class SvDecoder:
             time_ns=np.repeat(time_ns, len(asdus)),
             data=data.reshape(count, size),
         )
+
+
+def _only_asdu(
+    place: AsduPlace,
+    size: int,
+    rows: NDArray[np.uint8],
+    time_ns: IntArray,
+    number: NDArray[np.int64],
+) -> SampleBlock:
+    """Samples of frames with one ASDU: the data stay in the rows."""
+    smp_cnt = rows[:, place.smp_cnt].astype(np.int64) << 8
+    smp_cnt |= rows[:, place.smp_cnt + 1]
+    return SampleBlock(
+        entry=number,
+        smp_cnt=smp_cnt,
+        smp_synch=rows[:, place.smp_synch],
+        time_ns=time_ns,
+        data=rows[:, place.samples : place.samples + size],
+    )
