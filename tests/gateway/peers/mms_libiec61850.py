@@ -20,7 +20,8 @@ NOT_INCLUDED = 0
 
 
 def say(**fields: Any) -> None:
-    print(json.dumps({"at": time.monotonic(), **fields}, default=str), flush=True)
+    sys.stdout.write(json.dumps({"at": time.monotonic(), **fields}, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def floats(value: Any) -> list[float]:

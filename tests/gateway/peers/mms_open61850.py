@@ -19,7 +19,8 @@ from open61850.mms.control import ControlError, Origin, operate
 
 
 def say(**fields: Any) -> None:
-    print(json.dumps({"at": time.monotonic(), **fields}, default=str), flush=True)
+    sys.stdout.write(json.dumps({"at": time.monotonic(), **fields}, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def numbers(value: Any) -> list[float]:
