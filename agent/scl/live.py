@@ -27,7 +27,7 @@ from agent.scl.model_ied import Service
 from agent.scl.model_types import EnumType
 
 
-class DataAttribute(msgspec.Struct, frozen=True):
+class DataAttribute(msgspec.Struct, frozen=True, gc=False):
     """A data attribute; a structure has ``children``, a leaf has ``values``.
 
     Attributes:
@@ -72,7 +72,7 @@ class DataAttribute(msgspec.Struct, frozen=True):
                 yield (child.name, *path), leaf
 
 
-class DataObject(msgspec.Struct, frozen=True):
+class DataObject(msgspec.Struct, frozen=True, gc=False):
     """A data object or sub data object, its children in the order of the type.
 
     Attributes:
@@ -122,7 +122,7 @@ class DataObject(msgspec.Struct, frozen=True):
 Node = DataObject | DataAttribute
 
 
-class Member(msgspec.Struct, frozen=True):
+class Member(msgspec.Struct, frozen=True, gc=False):
     """A data set member.
 
     Attributes:
@@ -141,7 +141,7 @@ class Member(msgspec.Struct, frozen=True):
     ix: int | None = None
 
 
-class LiveDataSet(msgspec.Struct, frozen=True):
+class LiveDataSet(msgspec.Struct, frozen=True, gc=False):
     """A data set with its members resolved; ``reference`` is ``LD/LN.name``."""
 
     name: str
@@ -150,14 +150,14 @@ class LiveDataSet(msgspec.Struct, frozen=True):
     line: int
 
 
-class ReportBlock(msgspec.Struct, frozen=True):
+class ReportBlock(msgspec.Struct, frozen=True, gc=False):
     """A report control block; one for every name in ``control.instance_names``."""
 
     control: ReportControl
     data_set: LiveDataSet | None
 
 
-class GooseBlock(msgspec.Struct, frozen=True):
+class GooseBlock(msgspec.Struct, frozen=True, gc=False):
     """A GOOSE control block with its address, None where Communication has none."""
 
     control: GseControl
@@ -166,7 +166,7 @@ class GooseBlock(msgspec.Struct, frozen=True):
     address: CbAddress | None
 
 
-class SvBlock(msgspec.Struct, frozen=True):
+class SvBlock(msgspec.Struct, frozen=True, gc=False):
     """A sampled value control block with its address, None where Communication has none."""
 
     control: SampledValueControl
@@ -175,14 +175,14 @@ class SvBlock(msgspec.Struct, frozen=True):
     address: CbAddress | None
 
 
-class LogBlock(msgspec.Struct, frozen=True):
+class LogBlock(msgspec.Struct, frozen=True, gc=False):
     """A log control block."""
 
     control: LogControl
     data_set: LiveDataSet | None
 
 
-class LogicalNode(msgspec.Struct, frozen=True):
+class LogicalNode(msgspec.Struct, frozen=True, gc=False):
     """A logical node with everything below it."""
 
     name: str
@@ -212,7 +212,7 @@ class LogicalNode(msgspec.Struct, frozen=True):
                 yield (do.name, *path), leaf
 
 
-class LogicalDevice(msgspec.Struct, frozen=True):
+class LogicalDevice(msgspec.Struct, frozen=True, gc=False):
     """A logical device; ``name`` is what clients see (the MMS domain)."""
 
     name: str
@@ -225,7 +225,7 @@ class LogicalDevice(msgspec.Struct, frozen=True):
         return next((node for node in self.nodes if node.name == name), None)
 
 
-class IedModel(msgspec.Struct, frozen=True):
+class IedModel(msgspec.Struct, frozen=True, gc=False):
     """The live model of one IED or of one of its access points.
 
     Attributes:

@@ -19,7 +19,7 @@ from agent.scl.model_ied import Ied
 from agent.scl.model_types import NO_TYPES, DataTypeTemplates
 
 
-class LNodeRef(msgspec.Struct, frozen=True):
+class LNodeRef(msgspec.Struct, frozen=True, gc=False):
     """An LNode: the logical node that does something for a piece of plant."""
 
     ied_name: str
@@ -31,7 +31,7 @@ class LNodeRef(msgspec.Struct, frozen=True):
     ln_type: str = ""
 
 
-class PlantElement(msgspec.Struct, frozen=True):
+class PlantElement(msgspec.Struct, frozen=True, gc=False):
     """A part of Substation, Process or Line: voltage level, bay, equipment, function and so on."""
 
     tag: str
@@ -43,7 +43,7 @@ class PlantElement(msgspec.Struct, frozen=True):
     privates: tuple[Private, ...] = ()
 
 
-class HistoryItem(msgspec.Struct, frozen=True):
+class HistoryItem(msgspec.Struct, frozen=True, gc=False):
     """One Hitem of the Header's History."""
 
     version: str
@@ -54,7 +54,7 @@ class HistoryItem(msgspec.Struct, frozen=True):
     why: str
 
 
-class Header(msgspec.Struct, frozen=True):
+class Header(msgspec.Struct, frozen=True, gc=False):
     """Identity of the file."""
 
     id: str
@@ -67,7 +67,7 @@ class Header(msgspec.Struct, frozen=True):
     history: tuple[HistoryItem, ...] = ()
 
 
-class Scl(msgspec.Struct, frozen=True):
+class Scl(msgspec.Struct, frozen=True, gc=False):
     """One SCL file.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Private(msgspec.Struct, frozen=True):
+class Private(msgspec.Struct, frozen=True, gc=False):
     """A Private element, kept verbatim.
 
     Attributes:
@@ -18,7 +18,7 @@ class Private(msgspec.Struct, frozen=True):
     line: int
 
 
-class Value(msgspec.Struct, frozen=True):
+class Value(msgspec.Struct, frozen=True, gc=False):
     """A Val element: text, and the setting group it belongs to (0: every group)."""
 
     text: str

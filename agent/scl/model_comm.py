@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class PAddress(msgspec.Struct, frozen=True):
+class PAddress(msgspec.Struct, frozen=True, gc=False):
     """The P parameters of an Address, by type."""
 
     parameters: Mapping[str, str]
@@ -18,7 +18,7 @@ class PAddress(msgspec.Struct, frozen=True):
         return self.parameters.get(kind, "")
 
 
-class CbAddress(msgspec.Struct, frozen=True):
+class CbAddress(msgspec.Struct, frozen=True, gc=False):
     """GSE or SMV of a ConnectedAP: where a control block sends.
 
     Attributes:
@@ -34,7 +34,7 @@ class CbAddress(msgspec.Struct, frozen=True):
     max_time_ms: int | None = None
 
 
-class ConnectedAp(msgspec.Struct, frozen=True):
+class ConnectedAp(msgspec.Struct, frozen=True, gc=False):
     """The addresses of one access point on one subnetwork."""
 
     ied_name: str
@@ -45,7 +45,7 @@ class ConnectedAp(msgspec.Struct, frozen=True):
     smv: tuple[CbAddress, ...] = ()
 
 
-class SubNetwork(msgspec.Struct, frozen=True):
+class SubNetwork(msgspec.Struct, frozen=True, gc=False):
     """A subnetwork and the access points connected to it."""
 
     name: str

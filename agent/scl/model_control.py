@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 
-class Fcda(msgspec.Struct, frozen=True):
+class Fcda(msgspec.Struct, frozen=True, gc=False):
     """A data set member: functionally constrained data or data attribute."""
 
     ld_inst: str
@@ -24,7 +24,7 @@ class Fcda(msgspec.Struct, frozen=True):
         return self.prefix + self.ln_class + self.ln_inst
 
 
-class DataSet(msgspec.Struct, frozen=True):
+class DataSet(msgspec.Struct, frozen=True, gc=False):
     """A data set and its members in the order of the file."""
 
     name: str
@@ -32,7 +32,7 @@ class DataSet(msgspec.Struct, frozen=True):
     members: tuple[Fcda, ...] = ()
 
 
-class TriggerOptions(msgspec.Struct, frozen=True):
+class TriggerOptions(msgspec.Struct, frozen=True, gc=False):
     """When a report or log entry is made."""
 
     dchg: bool = False
@@ -42,7 +42,7 @@ class TriggerOptions(msgspec.Struct, frozen=True):
     gi: bool = True
 
 
-class OptFields(msgspec.Struct, frozen=True):
+class OptFields(msgspec.Struct, frozen=True, gc=False):
     """What a report carries beside its values."""
 
     seq_num: bool = False
@@ -55,7 +55,7 @@ class OptFields(msgspec.Struct, frozen=True):
     buf_ovfl: bool = True
 
 
-class ClientLn(msgspec.Struct, frozen=True):
+class ClientLn(msgspec.Struct, frozen=True, gc=False):
     """A client that a report control block instance is reserved for."""
 
     ied_name: str
@@ -67,7 +67,7 @@ class ClientLn(msgspec.Struct, frozen=True):
     line: int
 
 
-class ReportControl(msgspec.Struct, frozen=True):
+class ReportControl(msgspec.Struct, frozen=True, gc=False):
     """A report control block and its instances.
 
     Attributes:
@@ -99,7 +99,7 @@ class ReportControl(msgspec.Struct, frozen=True):
         return tuple(f"{self.name}{number:02d}" for number in range(1, self.max_instances + 1))
 
 
-class GseControl(msgspec.Struct, frozen=True):
+class GseControl(msgspec.Struct, frozen=True, gc=False):
     """A GOOSE control block; ``app_id`` is what messages carry as goID."""
 
     name: str
@@ -112,7 +112,7 @@ class GseControl(msgspec.Struct, frozen=True):
     subscribers: tuple[str, ...] = ()
 
 
-class SmvOpts(msgspec.Struct, frozen=True):
+class SmvOpts(msgspec.Struct, frozen=True, gc=False):
     """Optional fields of a sampled value ASDU."""
 
     refresh_time: bool = False
@@ -124,7 +124,7 @@ class SmvOpts(msgspec.Struct, frozen=True):
     timestamp: bool = False
 
 
-class SampledValueControl(msgspec.Struct, frozen=True):
+class SampledValueControl(msgspec.Struct, frozen=True, gc=False):
     """A sampled value control block.
 
     Attributes:
@@ -145,7 +145,7 @@ class SampledValueControl(msgspec.Struct, frozen=True):
     subscribers: tuple[str, ...] = ()
 
 
-class LogControl(msgspec.Struct, frozen=True):
+class LogControl(msgspec.Struct, frozen=True, gc=False):
     """A log control block."""
 
     name: str
@@ -163,7 +163,7 @@ class LogControl(msgspec.Struct, frozen=True):
     trg_ops: TriggerOptions = TriggerOptions()
 
 
-class SettingControl(msgspec.Struct, frozen=True):
+class SettingControl(msgspec.Struct, frozen=True, gc=False):
     """The setting group control block of a logical device."""
 
     num_of_sgs: int
@@ -172,7 +172,7 @@ class SettingControl(msgspec.Struct, frozen=True):
     resv_tms: int | None = None
 
 
-class ExtRef(msgspec.Struct, frozen=True):
+class ExtRef(msgspec.Struct, frozen=True, gc=False):
     """An external reference: what an IED wants or takes from another.
 
     Edition 1 gives the data only; Edition 2 adds the control block (``service_type``, ``src_*``);

@@ -22,7 +22,7 @@ TEMPLATE_NAME: Final = "TEMPLATE"
 """The IED name of an ICD (IEC 61850-6 Ed. 2.1, 8.1)."""
 
 
-class Instance(msgspec.Struct, frozen=True):
+class Instance(msgspec.Struct, frozen=True, gc=False):
     """A DOI, SDI or DAI: what an IED sets below a logical node.
 
     Attributes:
@@ -42,7 +42,7 @@ class Instance(msgspec.Struct, frozen=True):
     children: tuple[Instance, ...] = ()
 
 
-class Ln(msgspec.Struct, frozen=True):
+class Ln(msgspec.Struct, frozen=True, gc=False):
     """A logical node of an IED: LN0 or LN."""
 
     ln_class: str
@@ -68,7 +68,7 @@ class Ln(msgspec.Struct, frozen=True):
         return self.prefix + self.ln_class + self.inst
 
 
-class LDevice(msgspec.Struct, frozen=True):
+class LDevice(msgspec.Struct, frozen=True, gc=False):
     """A logical device; ``ld_name`` replaces IED name and inst where it is given."""
 
     inst: str
@@ -84,7 +84,7 @@ class LDevice(msgspec.Struct, frozen=True):
         return next((ln for ln in self.nodes if ln.ln_class == "LLN0"), None)
 
 
-class Service(msgspec.Struct, frozen=True):
+class Service(msgspec.Struct, frozen=True, gc=False):
     """One element of Services with its attributes, nested ones under a dotted name."""
 
     name: str
@@ -93,7 +93,7 @@ class Service(msgspec.Struct, frozen=True):
     text: str = ""
 
 
-class AccessPoint(msgspec.Struct, frozen=True):
+class AccessPoint(msgspec.Struct, frozen=True, gc=False):
     """An access point: a server, a link to another access point's server, or a client.
 
     Attributes:
@@ -113,7 +113,7 @@ class AccessPoint(msgspec.Struct, frozen=True):
     clock: bool = False
 
 
-class Ied(msgspec.Struct, frozen=True):
+class Ied(msgspec.Struct, frozen=True, gc=False):
     """An IED.
 
     Attributes:

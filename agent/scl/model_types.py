@@ -9,7 +9,7 @@ import msgspec
 from agent.scl.model_base import Value
 
 
-class DoDef(msgspec.Struct, frozen=True):
+class DoDef(msgspec.Struct, frozen=True, gc=False):
     """A DO of an LNodeType."""
 
     name: str
@@ -19,7 +19,7 @@ class DoDef(msgspec.Struct, frozen=True):
     access_control: str = ""
 
 
-class SdoDef(msgspec.Struct, frozen=True):
+class SdoDef(msgspec.Struct, frozen=True, gc=False):
     """An SDO of a DOType; count is text because it may name an attribute."""
 
     name: str
@@ -28,7 +28,7 @@ class SdoDef(msgspec.Struct, frozen=True):
     count: str = ""
 
 
-class DaDef(msgspec.Struct, frozen=True):
+class DaDef(msgspec.Struct, frozen=True, gc=False):
     """A DA of a DOType, or a BDA of a DAType (then ``fc`` is empty)."""
 
     name: str
@@ -46,7 +46,7 @@ class DaDef(msgspec.Struct, frozen=True):
     values: tuple[Value, ...] = ()
 
 
-class LNodeType(msgspec.Struct, frozen=True):
+class LNodeType(msgspec.Struct, frozen=True, gc=False):
     """A logical node type."""
 
     id: str
@@ -55,7 +55,7 @@ class LNodeType(msgspec.Struct, frozen=True):
     objects: tuple[DoDef, ...] = ()
 
 
-class DoType(msgspec.Struct, frozen=True):
+class DoType(msgspec.Struct, frozen=True, gc=False):
     """A data object type: its SDO and DA in the order of the file."""
 
     id: str
@@ -64,7 +64,7 @@ class DoType(msgspec.Struct, frozen=True):
     children: tuple[SdoDef | DaDef, ...] = ()
 
 
-class DaType(msgspec.Struct, frozen=True):
+class DaType(msgspec.Struct, frozen=True, gc=False):
     """A structured attribute type."""
 
     id: str
@@ -72,7 +72,7 @@ class DaType(msgspec.Struct, frozen=True):
     children: tuple[DaDef, ...] = ()
 
 
-class EnumType(msgspec.Struct, frozen=True):
+class EnumType(msgspec.Struct, frozen=True, gc=False):
     """An enumeration; ``values`` maps text to ordinal, the first of a repeated text wins."""
 
     id: str
@@ -85,7 +85,7 @@ class EnumType(msgspec.Struct, frozen=True):
         return frozenset(self.values.values())
 
 
-class DataTypeTemplates(msgspec.Struct, frozen=True):
+class DataTypeTemplates(msgspec.Struct, frozen=True, gc=False):
     """The types of the file by id."""
 
     ln_types: Mapping[str, LNodeType]

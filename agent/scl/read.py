@@ -29,7 +29,7 @@ from agent.scl.reader import SCL_NS, Reader, line_of
 from agent.scl.source import Source, open_source, refuse
 
 _SECTIONS: Final = (
-    "SCL", "Header", "Communication", "IED", "DataTypeTemplates", "Private", *PLANT_TAGS,
+    "Header", "Communication", "IED", "DataTypeTemplates", *PLANT_TAGS,
 )  # fmt: skip
 _PREFIX = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
 _UNBOUND = re.compile(r"Namespace prefix (\S+) (?:for \S+ )?on \S+ is not defined")
@@ -106,7 +106,7 @@ class _Builder:
         self._privates: list[Private] = []
         self._too_deep = etree.XPath("boolean(" + "*/" * limits.max_depth + "*)")
         self._too_wide = etree.XPath(
-            f"boolean(descendant-or-self::*[@*[{limits.max_attributes + 1}]])"
+            f"boolean(descendant-or-self::*/@*[{limits.max_attributes + 1}])"
         )
 
     def read(self) -> Scl:
@@ -136,45 +136,60 @@ class _Builder:
         )
 
     def _sections(self, stream: Any) -> etree._Element:
-        root: etree._Element | None = None
+        opened = False
         events = etree.iterparse(
             stream,
-            events=("start", "end"),
+            events=("end",),
             tag=[f"{{*}}{name}" for name in _SECTIONS],
             resolve_entities=False,
             no_network=True,
             load_dtd=False,
             huge_tree=False,
         )
-        for event, element in events:
-            if root is None:
-                root = self._open_root(element)
-            elif event == "end" and element.getparent() is root:
-                self._section(element)
-                element.clear(keep_tail=False)
-                while element.getprevious() is not None:
-                    del root[0]
-        if root is None:
-            raise self._not_scl(events.root)
+        for _, element in events:
+            parent = element.getparent()
+            if parent is None or parent.getparent() is not None:
+                continue  # The root itself, or a section's name deep in a Private.
+            if not opened:
+                self._open_root(parent)
+                opened = True
+            self._section(element)
+            self._drop(parent, element)
+        root: etree._Element = events.root
+        if not opened:
+            self._open_root(root)
         if root.getroottree().docinfo.internalDTD is not None:
             raise refuse(self._source.name, "has a DOCTYPE, which SCL never needs", "remove it")
+        self._keep_privates(root)
         return root
 
-    def _open_root(self, element: etree._Element) -> etree._Element:
-        name = etree.QName(element)
-        if name.localname != "SCL" or element.getparent() is not None:
-            raise self._not_scl(element.getroottree().getroot())
+    def _drop(self, root: etree._Element, section: etree._Element) -> None:
+        """Free a section and what is before it; Privates there are kept as records."""
+        section.clear()
+        if section.getprevious() is not None:
+            self._keep_privates(root)
+            while section.getprevious() is not None:
+                del root[0]
+
+    def _keep_privates(self, root: etree._Element) -> None:
+        for element in self._reader.only(root, "Private"):
+            self._check_limits(element)
+            self._privates.append(self._reader.private(element))
+
+    def _open_root(self, root: etree._Element) -> None:
+        name = etree.QName(root)
+        if name.localname != "SCL":
+            raise self._not_scl(root)
         namespace = name.namespace or ""
         self._reader = Reader(self._source.name, namespace, self._limits)
         if namespace != SCL_NS:
             self._reader.note(
-                element,
+                root,
                 "read.namespace",
                 f"namespace {namespace!r} is not the one of IEC 61850-6",
                 f"use {SCL_NS}",
                 Severity.WARNING,
             )
-        return element
 
     def _not_scl(self, root: etree._Element) -> SclError:
         what = f"is not SCL: its root element is {etree.QName(root).localname!r}"
@@ -193,8 +208,6 @@ class _Builder:
             self._subnetworks.extend(read_communication(reader, element))
         elif name == "Header":
             self._header = read_header(reader, element)
-        elif name == "Private":
-            self._privates.append(reader.private(element))
         elif name in PLANT_TAGS:
             self._plant.append(read_plant(reader, element))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
+from typing import NamedTuple
 
 from lxml import etree
+from msgspec.structs import replace
 
 from agent.scl.model_base import Private, Value
 from agent.scl.model_ied import AccessPoint, Ied, Instance, LDevice, Ln, Service
@@ -19,12 +21,10 @@ from agent.scl.read_control import (
 )
 from agent.scl.reader import Reader
 
-Published = AbstractSet[tuple[str, str]]
-
 
 def read_ied(reader: Reader, element: etree._Element, complete: bool) -> Ied:
     """One IED element; an outline where ``complete`` is false."""
-    published: Published = set() if complete else _published(reader, element)
+    published = None if complete else _published(reader, element)
     return Ied(
         name=element.get("name", ""),
         line=reader.line(element),
@@ -37,8 +37,7 @@ def read_ied(reader: Reader, element: etree._Element, complete: bool) -> Ied:
         original_scl_release=element.get("originalSclRelease", ""),
         services=_services(reader, element) if complete else None,
         access_points=tuple(
-            _access_point(reader, point, complete, published)
-            for point in reader.only(element, "AccessPoint")
+            _access_point(reader, point, published) for point in reader.only(element, "AccessPoint")
         ),
         privates=_privates(reader, element) if complete else (),
         complete=complete,
@@ -49,59 +48,66 @@ def _privates(reader: Reader, element: etree._Element) -> tuple[Private, ...]:
     return tuple(map(reader.private, reader.only(element, "Private")))
 
 
-def _published(reader: Reader, element: etree._Element) -> set[tuple[str, str]]:
-    """(ldInst, node name) of every member of a data set that a GOOSE or SV block sends."""
+class _Published(NamedTuple):
+    """What an outline keeps of an IED: the nodes that publish, and the nodes they publish.
+
+    Attributes:
+        nodes: Logical node elements with a GOOSE or sampled value control block.
+        members: (ldInst, node name) of every member of a data set that such a block sends.
+    """
+
+    nodes: AbstractSet[etree._Element]
+    members: AbstractSet[tuple[str, str]]
+
+
+def _published(reader: Reader, element: etree._Element) -> _Published:
     tags = (reader.tag("GSEControl"), reader.tag("SampledValueControl"))
-    found: set[tuple[str, str]] = set()
-    for node in dict.fromkeys(control.getparent() for control in element.iter(*tags)):
-        if node is None:
-            continue
+    members: set[tuple[str, str]] = set()
+    parents = (control.getparent() for control in element.iter(*tags))
+    nodes = {node for node in parents if node is not None}
+    for node in nodes:
         device = node.getparent()
         ld_inst = "" if device is None else device.get("inst", "")
         sent = {control.get("datSet") for control in node.iterchildren(*tags)}
         for data_set in reader.only(node, "DataSet"):
             if data_set.get("name") in sent:
-                members = read_data_set(reader, data_set, ld_inst).members
-                found.update((fcda.ld_inst, fcda.ln_name) for fcda in members)
-    return found
+                fcdas = read_data_set(reader, data_set, ld_inst).members
+                members.update((fcda.ld_inst, fcda.ln_name) for fcda in fcdas)
+    return _Published(nodes, members)
 
 
 def _access_point(
-    reader: Reader, element: etree._Element, complete: bool, published: Published
+    reader: Reader, element: etree._Element, published: _Published | None
 ) -> AccessPoint:
     server = reader.first(element, "Server")
     shared = reader.first(element, "ServerAt")
     devices = () if server is None else tuple(reader.only(server, "LDevice"))
-    nodes = tuple(reader.only(element, "LN")) if complete else ()
+    nodes = tuple(reader.only(element, "LN")) if published is None else ()
     return AccessPoint(
         name=element.get("name", ""),
         line=reader.line(element),
         has_server=server is not None,
-        devices=tuple(_device(reader, device, complete, published) for device in devices),
+        devices=tuple(_device(reader, device, published) for device in devices),
         server_at="" if shared is None else shared.get("apName", ""),
         nodes=tuple(_full_node(reader, node, "") for node in nodes),
-        services=_services(reader, element) if complete else None,
+        services=_services(reader, element) if published is None else None,
         router=reader.flag(element, "router", False),
         clock=reader.flag(element, "clock", False),
     )
 
 
-def _device(
-    reader: Reader, element: etree._Element, complete: bool, published: Published
-) -> LDevice:
+def _device(reader: Reader, element: etree._Element, published: _Published | None) -> LDevice:
     inst = element.get("inst", "")
+    elements = reader.only(element, "LN0", "LN")
     return LDevice(
         inst,
         reader.line(element),
         element.get("ldName", ""),
         element.get("desc", ""),
-        tuple(
-            _full_node(reader, node, inst)
-            if complete
-            else _outline_node(reader, node, inst, published)
-            for node in reader.only(element, "LN0", "LN")
-        ),
-        _privates(reader, element) if complete else (),
+        tuple(_full_node(reader, node, inst) for node in elements)
+        if published is None
+        else tuple(_outline_node(reader, node, inst, published) for node in elements),
+        _privates(reader, element) if published is None else (),
     )
 
 
@@ -114,32 +120,31 @@ def _ln_inst(reader: Reader, element: etree._Element) -> str:
 
 
 def _outline_node(
-    reader: Reader, element: etree._Element, ld_inst: str, published: Published
+    reader: Reader, element: etree._Element, ld_inst: str, published: _Published
 ) -> Ln:
-    """Node with its type and what it publishes; values only where a published member is."""
-    gse = tuple(read_gse_control(reader, e) for e in reader.only(element, "GSEControl"))
-    sv = tuple(read_sv_control(reader, e) for e in reader.only(element, "SampledValueControl"))
-    sent = {control.dat_set for control in gse} | {control.dat_set for control in sv}
+    """Node with its type and what it publishes; values only where it is published itself."""
     prefix, ln_class = element.get("prefix", ""), _ln_class(reader, element)
-    inst = _ln_inst(reader, element)
-    is_sent = (ld_inst, prefix + ln_class + inst) in published
-    return Ln(
+    ln = Ln(
         ln_class,
         reader.line(element),
         prefix,
-        inst,
+        _ln_inst(reader, element),
         element.get("lnType", ""),
-        instances=tuple(_instance(reader, "DOI", e) for e in reader.only(element, "DOI"))
-        if is_sent
-        else (),
-        data_sets=tuple(
-            read_data_set(reader, e, ld_inst)
-            for e in (reader.only(element, "DataSet") if sent else ())
-            if e.get("name") in sent
-        ),
-        gse_controls=gse,
-        sv_controls=sv,
     )
+    if (ld_inst, ln.name) in published.members:
+        instances = tuple(_instance(reader, "DOI", e) for e in reader.only(element, "DOI"))
+        ln = replace(ln, instances=instances)
+    if element not in published.nodes:
+        return ln
+    gse = tuple(read_gse_control(reader, e) for e in reader.only(element, "GSEControl"))
+    sv = tuple(read_sv_control(reader, e) for e in reader.only(element, "SampledValueControl"))
+    sent = {control.dat_set for control in gse} | {control.dat_set for control in sv}
+    data_sets = tuple(
+        read_data_set(reader, e, ld_inst)
+        for e in reader.only(element, "DataSet")
+        if e.get("name") in sent
+    )
+    return replace(ln, data_sets=data_sets, gse_controls=gse, sv_controls=sv)
 
 
 def _full_node(reader: Reader, element: etree._Element, ld_inst: str) -> Ln:
