@@ -52,7 +52,7 @@ def on_report(message: Any) -> None:
 
 
 def main(host: str, port: int, ied: str, seconds: float, operate_w: float | None) -> None:
-    client = MmsClient.connect(host, port, timeout=5, on_information_report=on_report)
+    client = MmsClient.connect(host, port, timeout=30, on_information_report=on_report)
     domains = client.get_name_list(9)
     domain = next(name for name in domains if name.startswith(ied) and name.endswith("LD0"))
     say(kind="ready", domains=domains)

@@ -37,7 +37,7 @@ def now() -> str:
 
 
 def say(**fields: Any) -> None:
-    sys.stdout.write(json.dumps({"at": time.monotonic(), **fields}) + "\n")
+    sys.stdout.write(json.dumps({"at": time.monotonic(), **fields}, default=float) + "\n")
     sys.stdout.flush()
 
 
