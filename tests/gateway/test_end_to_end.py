@@ -216,7 +216,7 @@ def scada(stage, stations) -> dict[str, Peer]:
             GATEWAY_IP,
             str(MMS_PORT),
             "V2G1",
-            "120",
+            "240",
         ),
         "libiec61850": stage.run(
             stage.spaces.site,
@@ -224,7 +224,7 @@ def scada(stage, stations) -> dict[str, Peer]:
             GATEWAY_IP,
             str(MMS_PORT),
             "V2G1",
-            "120",
+            "240",
             "brcbMeasurements01",
         ),
     }
@@ -342,7 +342,8 @@ def test_a_killed_worker_is_back_within_a_second_and_the_loop_went_on(stage, sta
     wait_for(lambda: _is_up(stage, worker, but_not=pid), 30, pause_s=0.02)
     back_s = time.monotonic() - killed_s
     after = status(stage)
-    assert after["loop"]["ticks"] > before["loop"]["ticks"]
+    ticks = after["loop"]["ticks"] - before["loop"]["ticks"]
+    assert ticks > 20 * back_s, "the loop stood still"
     assert back_s < 30.0  # a hang limit; the figure is in the bench
 
 
