@@ -1,6 +1,6 @@
 # make run   the gateway on an embedded default, live in this terminal
 # make test  every test
-# The rest: venv (set-up alone), bench, soak, lint, lock. See README.md.
+# The rest: venv (set-up alone), bench, soak, lint, lock; install, uninstall, deb. See README.md.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 ARGS   ?=
 HOURS  ?= 1
 
-.PHONY: run test venv venv-test bench soak lint lock clean
+.PHONY: run test venv venv-test bench soak lint lock clean install uninstall deb
 
 run: venv
 	@$(BIN)/python -m agent.cli.run $(ARGS)
@@ -40,6 +40,16 @@ soak: venv-test
 
 lint: venv-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+# As root: /opt/v2g, units, users, /etc/v2g. An upgrade keeps the configuration.
+install: venv
+	@packaging/install.sh
+
+uninstall:
+	@packaging/uninstall.sh
+
+deb: venv
+	@packaging/deb.sh
 
 # Run by the maintainers when pyproject.toml changes: resolves anew and pins what was resolved.
 lock:
