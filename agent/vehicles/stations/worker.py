@@ -28,6 +28,7 @@ from agent.vehicles.stations.fleet import Fleet
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.listeners import Listeners
 from agent.vehicles.stations.memory import Memory
+from agent.vehicles.stations.outbox import Outbox
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 SWEEP_S: Final = 0.25
@@ -65,7 +66,8 @@ class StationsWorker:
         self._worker = worker
         self._settings = settings = worker.settings.stations
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
-        self._alarm = HandshakeAlarm(self._link.send)
+        self._outbox = Outbox(self._link.send)
+        self._alarm = HandshakeAlarm(self._outbox.tell)
         self._signing: dict[str, asyncio.Task[None]] = {}
         mappings = worker.settings.gateway.mappings
         folder = mappings / "stations" if mappings else default_folder()
@@ -79,9 +81,9 @@ class StationsWorker:
             authorizer,
             load_models(folder),
             signs_certificates=bool(settings.ca_command),
-            alarm=self._link.send,
+            alarm=self._outbox.tell,
         )
-        self.fleet = Fleet(policy, self._link.send, self._sign)
+        self.fleet = Fleet(policy, self._outbox.tell, self._sign)
         self.listeners = Listeners(settings, self.fleet, self._handshake_timeout)
         self._memory = Memory(worker.settings.gateway.state_dir / f"{worker.name}.stations.json")
         self.fleet.stations |= self._memory.load(policy.models)
