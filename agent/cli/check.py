@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.worker:
         return 0 if is_planned(arguments.config, arguments.worker) else EXIT_NOT_PLANNED
-    report = check_file(arguments.config)
+    report = check_file(arguments.config, with_machine=not arguments.quiet)
     code = report.exit_code
     if arguments.running and not code:
         code = _ask_daemon(arguments, report)

@@ -37,8 +37,13 @@ def is_planned(path: Path, worker: str) -> bool:
     return not findings and worker in {spec.name for spec in plan_workers(settings)}
 
 
-def check_file(path: Path) -> CheckReport:
-    """Check a configuration file and everything that it names."""
+def check_file(path: Path, *, with_machine: bool = True) -> CheckReport:
+    """Check a configuration file and everything that it names.
+
+    Args:
+        path: The file.
+        with_machine: Look at this machine too; it yields warnings only.
+    """
     settings, findings = read_settings(path)
     report = CheckReport(errors=list(findings))
     broken = {
@@ -49,7 +54,8 @@ def check_file(path: Path) -> CheckReport:
     if not broken & {"scl", "gateway", str(settings.path)}:
         _check_station(settings, report)
     report.errors += files(settings)
-    report.warnings += machine(settings)
+    if with_machine:
+        report.warnings += machine(settings)
     return report
 
 

@@ -28,7 +28,7 @@ def credential(path: Path, environment: Mapping[str, str] = os.environ) -> Path:
         return path
     for name in (PREFIX + path.name, path.name):
         given = Path(folder) / name
-        if given.is_file():
+        if os.access(given, os.R_OK) and given.is_file():
             return given
     return path
 

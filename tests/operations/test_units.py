@@ -16,13 +16,15 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS = REPOSITORY / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"))
 EXPOSURE_LIMIT = 1.6
+COMMON = UNITS / "v2g-.service.d" / "10-hardening.conf"
+ACCUMULATING = {"RestrictAddressFamilies", "ExecPaths", "Documentation"}
 PROCESSES = [unit for unit in SERVICES if unit.stem not in ("v2g-gateway", "v2g-firewall")]
 
 
 def directives(unit: Path) -> dict[str, list[str]]:
-    """All values of a unit and of the drop-in that every unit has, by directive."""
+    """All values of a unit and then of the drop-in that every unit has, as systemd reads them."""
     found: dict[str, list[str]] = {}
-    for file in (UNITS / "v2g-.service.d" / "10-hardening.conf", unit):
+    for file in (unit, COMMON):
         for line in file.read_text().splitlines():
             if "=" in line and not line.startswith("#"):
                 name, value = line.split("=", 1)
@@ -51,6 +53,33 @@ def test_exposure_is_at_most_1_6(unit):
     match = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
     assert match, done.stderr
     assert float(match[1]) <= EXPOSURE_LIMIT
+
+
+def test_exposure_stays_below_the_limit_with_addresses_of_the_site(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    shutil.copytree(UNITS, tmp_path / "units")
+    for name in ("ied", "stations", "utility", "field", "hmi"):
+        drop_in = tmp_path / "units" / f"v2g-{name}.service.d" / "50-v2g-peers.conf"
+        drop_in.parent.mkdir()
+        drop_in.write_text("[Service]\nIPAddressAllow=192.0.2.0/24 2001:db8::/32\n")
+        done = subprocess.run(
+            ["systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager",
+             str(tmp_path / "units" / f"v2g-{name}.service")],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
+def test_what_all_units_share_overrides_nothing_that_one_of_them_says(unit):
+    """A drop-in is read after the unit: a directive in both would lose the unit's value."""
+
+    def names(file: Path) -> set[str]:
+        lines = (line for line in file.read_text().splitlines() if not line.startswith("#"))
+        return {line.split("=", 1)[0] for line in lines if "=" in line}
+
+    assert names(unit) & names(COMMON) <= ACCUMULATING
 
 
 @pytest.fixture
@@ -98,7 +127,7 @@ def test_the_gateway_unit_starts_stops_and_restarts_all_of_it():
 def test_a_crash_of_the_control_restarts_no_worker():
     """PartOf= would pass an automatic restart on, so no worker is part of the control."""
     for unit in PROCESSES:
-        for name in ("PartOf", "BindsTo", "Requires"):
+        for name in ("PartOf", "BindsTo", "Requires", "Requisite"):
             assert "v2g-control" not in " ".join(directives(unit).get(name, []))
 
 
@@ -132,8 +161,9 @@ def test_privileges_are_those_of_the_design():
     real_time = {u.stem for u in PROCESSES if last(u, "CPUSchedulingPolicy") == "fifo"}
     assert real_time == {"v2g-control", "v2g-processbus"}
     assert last(by_name("control"), "PrivateNetwork") == "yes"
-    assert last(by_name("control"), "RestrictAddressFamilies") == "AF_UNIX"
-    assert "AF_INET" not in last(by_name("processbus"), "RestrictAddressFamilies")
+    families = {u.stem: " ".join(directives(u)["RestrictAddressFamilies"]) for u in PROCESSES}
+    assert families["v2g-control"] == "AF_UNIX"
+    assert "AF_INET" not in families["v2g-processbus"]
     own_core = last(by_name("processbus"), "CPUAffinity")
     others = {last(unit, "CPUAffinity") for unit in PROCESSES if unit != by_name("processbus")}
     assert own_core not in others
