@@ -178,6 +178,8 @@ class Ied(Section, frozen=True, kw_only=True):
     host: str = "0.0.0.0"  # noqa: S104 - the station bus
     port: Port = 102
     engine: Literal["open61850", "libiec61850"] = "open61850"
+    files: Path | None = None
+    """Folder that the MMS file services show; needs `engine = "libiec61850"`."""
     goose_interface: str = ""
     """Interface on which the SCL's GSEControls of this IED are published; empty: none."""
     evses: dict[str, str] = msgspec.field(default_factory=dict)
@@ -217,6 +219,9 @@ class Ied(Section, frozen=True, kw_only=True):
         """TLS needs all three files; networks must be networks."""
         findings: list[tuple[str, str, str]] = []
         named = {"certificate": self.certificate, "private_key": self.private_key, "ca": self.ca}
+        if self.files is not None and self.engine != "libiec61850":
+            hint = "engine = 'libiec61850', or no files"
+            findings.append(("files", "the open61850 engine has no file services", hint))
         missing = [name for name, path in named.items() if path is None]
         if missing and len(missing) < len(named):
             findings.append((missing[0], "is missing", "TLS needs certificate, private_key, ca"))

@@ -31,7 +31,8 @@ async def _serve(worker: Worker) -> None:
     settings = worker.settings
     model = load_model(settings)
     bound = bind_model(settings, model)
-    options = EngineOptions(Identity(revision=__version__))
+    files = None if settings.ied.files is None else f"{settings.ied.files}/"
+    options = EngineOptions(Identity(revision=__version__), file_store=files)
     engine = create(settings.ied.engine, model, options)
     loop = asyncio.get_running_loop()
 

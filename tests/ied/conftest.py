@@ -305,7 +305,9 @@ def serve(
         ied=Ied(engine=engine_name, host="127.0.0.1", **ied),  # type: ignore[arg-type]
     )
     model, bound = _described(station)
-    engine = create(engine_name, model, EngineOptions(Identity(revision="test")))
+    files = f"{settings.ied.files}/" if settings.ied.files else None
+    options = EngineOptions(Identity(revision="test"), 1 << 16, file_store=files)
+    engine = create(engine_name, model, options)
     control = FakeControl()
     service = IedService(settings, model, bound, engine, control.send)
     control.deliver = service.take
@@ -354,3 +356,17 @@ def server() -> Callable[..., contextlib.AbstractContextManager[LiveIed]]:
 def until() -> Callable[..., Any]:
     """`wait_for`."""
     return wait_for
+
+
+@dataclass(frozen=True)
+class ServerKit:
+    """`serve` and `Limits` for fixtures of a wider scope."""
+
+    serve: Callable[..., contextlib.AbstractContextManager[LiveIed]] = serve
+    limits: Callable[..., Limits] = Limits
+
+
+@pytest.fixture(scope="session")
+def package_server() -> ServerKit:
+    """See `ServerKit`."""
+    return ServerKit()

@@ -123,3 +123,6 @@ class NativeGroups:
             return
         values = {reference.with_fc(FC.SG): value for reference, value in edited.items()}
         self.set(device, group, values)
+        block = self._model.groups[device]
+        if self._lib.IedServer_getActiveSettingGroup(self._server, block) == group:
+            self._engine.put(values.items())

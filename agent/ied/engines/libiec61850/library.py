@@ -92,6 +92,7 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "IedServer_updateAttributeValue": (None, P, P, P),
     "IedServer_getAttributeValue": (P, P, P),
     "IedServer_changeActiveSettingGroup": (None, P, P, c_uint8),
+    "IedServer_getActiveSettingGroup": (c_uint8, P, P),
     "IedServer_setWriteAccessPolicy": (None, P, N, N),
     "IedServer_handleWriteAccess": (None, P, P, WriteHandler, P),
     "IedServer_setReadAccessHandler": (None, P, ReadHandler, P),

@@ -8,15 +8,18 @@ index rather than by comparing names.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Final
 
-from open61850.data import BoolData, IECData, OctetStringData, UIntData
+from open61850.data import BoolData, IECData, OctetStringData, UIntData, encode_data
 from open61850.mms.pdu import ObjectName
-from open61850.mms.report import ReasonCode
+from open61850.mms.report import ReasonCode, TrgOps
+from open61850.server import protocol
 from open61850.server.model import Node
-from open61850.server.reporting import ReportControl, ReportEngine
+from open61850.server.reporting import ReportControl, ReportEngine, _Entry
 from open61850.server.server import MmsServer
 
 from agent.ied.port import AccessError
@@ -31,6 +34,10 @@ class Reports(ReportEngine):
 
     def __init__(self, server: MmsServer) -> None:
         self._covering: dict[Node, list[tuple[ObjectName, int]]] = {}
+        self._by_data_set: dict[ObjectName, list[ReportControl]] = {}
+        self._encoded: dict[ObjectName, bytes] = {}
+        self._trg_ops: dict[ReportControl, tuple[IECData | None, TrgOps]] = {}
+        self._member_names: dict[ReportControl, tuple[IECData | None, list[ObjectName]]] = {}
         super().__init__(server)
         self._index_data_sets()
         server.write_hooks.insert(0, self._before_write)
@@ -71,11 +78,13 @@ class Reports(ReportEngine):
             self._integrity_due.pop(block, None)
         elif attribute == "EntryID" and block.buffered and isinstance(value, OctetStringData):
             return self._resynchronise(block, value.value)
-        elif attribute == "DatSet" and not self._is_data_set(value):
-            return AccessError.VALUE_INVALID
+        elif attribute == "DatSet":
+            if not self._is_data_set(value):
+                return AccessError.VALUE_INVALID
+            self._by_data_set.clear()
         elif attribute == "ConfRev":
             return AccessError.ACCESS_DENIED
-        elif attribute in _PURGING and block.buffered and block.attr(attribute) != value:
+        if attribute in _PURGING and block.buffered and block.attr(attribute) != value:
             block.purge()
         return None
 
@@ -128,35 +137,93 @@ class Reports(ReportEngine):
             for leaf in changed:
                 for name, index in self._covering.get(leaf, ()):
                     touched.setdefault(name, []).append((leaf, index))
-            if touched:
-                for block in self.controls.values():
-                    if block.enabled or block.buffered:
-                        self._gather(block, touched)
+            self._encoded.clear()
+            for name, leaves in touched.items():
+                for block in self._blocks_of(name):
+                    if block.buffered or block.enabled:
+                        self._gather(block, leaves)
+            self._encoded.clear()
 
-    def _gather(
-        self, block: ReportControl, touched: dict[ObjectName, list[tuple[Node, int]]]
-    ) -> None:
-        domain, _, item = str(getattr(block.attr("DatSet"), "value", "")).partition("/")
-        leaves = touched.get(ObjectName(item, domain))
-        if not leaves:
-            return
-        wanted = block.trg_ops()
+    def _blocks_of(self, name: ObjectName) -> list[ReportControl]:
+        """The blocks that report a data set; looked up anew after a client changed DatSet."""
+        if not self._by_data_set:
+            for block in self.controls.values():
+                domain, _, item = str(getattr(block.attr("DatSet"), "value", "")).partition("/")
+                self._by_data_set.setdefault(ObjectName(item, domain), []).append(block)
+        return self._by_data_set.get(name, [])
+
+    def _gather(self, block: ReportControl, leaves: list[tuple[Node, int]]) -> None:
+        wanted = self._wanted(block)
         reasons: dict[int, ReasonCode] = {}
         for leaf, index in leaves:
             data = "dchg" in leaf.triggers and wanted.data_change
             quality = "qchg" in leaf.triggers and wanted.quality_change
             update = "dupd" in leaf.triggers and wanted.data_update
             if data or quality or update:
-                before = reasons.get(index, ReasonCode())
+                before = reasons.get(index)
                 reasons[index] = ReasonCode(
-                    data_change=before.data_change or data,
-                    quality_change=before.quality_change or quality,
-                    data_update=before.data_update or update,
+                    data_change=data or (before is not None and before.data_change),
+                    quality_change=quality or (before is not None and before.quality_change),
+                    data_update=update or (before is not None and before.data_update),
                 )
         if reasons:
             self._add(block, reasons)
+
+    def _add(self, rcb: ReportControl, reasons: dict[int, ReasonCode]) -> None:
+        if rcb.enabled and rcb._uint("BufTm"):
+            super()._add(rcb, reasons)
+        else:
+            self._deliver(rcb, self._new_entry(rcb, reasons))
+
+    def _report_all(self, rcb: ReportControl, reason: ReasonCode) -> None:
+        self._encoded.clear()
+        super()._report_all(rcb, reason)
+
+    def _new_entry(
+        self,
+        rcb: ReportControl,
+        reasons: dict[int, ReasonCode],
+        values: dict[int, IECData | int] | None = None,
+    ) -> _Entry:
+        """An entry; blocks of one data set share the octets of the values of one change."""
+        members = self._members_of(rcb)
+        indexes = tuple(sorted(reasons))
+        parts: list[bytes] = []
+        for index in indexes:
+            if values is not None and index in values:
+                parts.append(protocol.access_results([values[index]]))
+                continue
+            octets = self._encoded.get(members[index])
+            if octets is None:
+                octets = protocol.access_results([self.model.read(members[index])])
+                self._encoded[members[index]] = octets
+            parts.append(octets)
+        coded = b"".join([_reason_octets(reasons[index]) for index in indexes])
+        entry = _Entry(rcb.next_entry, datetime.now(UTC), indexes, b"".join(parts), coded)
+        rcb.next_entry += 1
+        return entry
+
+    def _wanted(self, block: ReportControl) -> TrgOps:
+        """TrgOps of a block, decoded once for every value it takes."""
+        value = block.node.children["TrgOps"].value
+        known = self._trg_ops.get(block)
+        if known is None or known[0] is not value:
+            known = self._trg_ops[block] = (value, block.trg_ops())
+        return known[1]
+
+    def _members_of(self, block: ReportControl) -> list[ObjectName]:
+        value = block.node.children["DatSet"].value
+        known = self._member_names.get(block)
+        if known is None or known[0] is not value:
+            known = self._member_names[block] = (value, block.members())
+        return known[1]
 
     def run_later(self, delay_s: float, action: Callable[[], None]) -> None:
         """Call `action` on the report thread after a delay."""
         with self._lock:
             self._at(time.monotonic() + delay_s, action)
+
+
+@functools.cache
+def _reason_octets(reason: ReasonCode) -> bytes:
+    return bytes(encode_data(reason.to_bitstring()))
