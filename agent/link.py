@@ -23,7 +23,7 @@ import msgspec
 
 from agent import messages
 from agent.errors import UnavailableError
-from agent.messages import AnyMessage, Hello, Message, Role
+from agent.messages import AnyMessage, Batch, Hello, Message, Role
 
 MAX_MESSAGE: Final = 1 << 20
 OUTBOX_LIMIT: Final = 65_536
@@ -96,7 +96,10 @@ class Connection:
                 self.counters.malformed += 1
                 continue
             self.counters.received += 1
-            yield message
+            if isinstance(message, Batch):
+                yield from message.messages
+            else:
+                yield message
 
     def close(self) -> None:
         """Close the socket; what waited is lost, as it would be with the process."""

@@ -547,6 +547,18 @@ class StationAnswer(Message, frozen=True):
     from_station: bool = False
 
 
+class Batch(Message, frozen=True):
+    """Several messages of one turn in one datagram; `Connection.receive` takes it apart again.
+
+    `number` is unique on its link, so that no batch replaces another in an outbox.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("number",)
+
+    number: int
+    messages: tuple[EvseStatus | OrderSent | OrderResult, ...]
+
+
 AnyMessage = (
     Hello
     | Measurement
@@ -569,6 +581,7 @@ AnyMessage = (
     | GridSignal
     | StationCall
     | StationAnswer
+    | Batch
 )
 
 _encoder = msgspec.msgpack.Encoder()

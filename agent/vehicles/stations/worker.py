@@ -66,7 +66,7 @@ class StationsWorker:
         self._worker = worker
         self._settings = settings = worker.settings.stations
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
-        self._outbox = Outbox(self._link.send)
+        self._outbox = Outbox(self._link.send, lambda: worker.link.pending)
         self._alarm = HandshakeAlarm(self._outbox.tell)
         self._signing: dict[str, asyncio.Task[None]] = {}
         mappings = worker.settings.gateway.mappings
