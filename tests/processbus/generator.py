@@ -33,7 +33,9 @@ def second_of_frames(streams: int, rate_hz: int, f_hz: float) -> np.ndarray:
     raw = np.rint(raw).astype(np.int64)
     rows = [
         FrameBuilder(
-            SvStream(sv_id=f"MU{n:03d}", appid=0x4000 + n, source=bytes([2, 0, 0, 0, n >> 8, n & 255]))
+            SvStream(
+                sv_id=f"MU{n:03d}", appid=0x4000 + n, source=bytes([2, 0, 0, 0, n >> 8, n & 255])
+            )
         ).build(index, raw)
         for n in range(streams)
     ]
