@@ -83,13 +83,18 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
     hub = Hub(settings.control_socket)
     specs: Sequence[WorkerSpec] = () if external_workers else plan_workers(settings)
     supervisor = Supervisor(settings, specs, hub.watch, hub.unwatch)
-    audit = AuditLog(settings.gateway.log_dir / "stability-audit.log", audit_key(settings))
+    audit = AuditLog(
+        settings.gateway.log_dir / "stability-audit.log",
+        audit_key(settings),
+        anchor=lambda head: logger.info("{}", head),  # the journal leaves the machine
+    )
     notifier = Notifier()
     try:
         loop = ControlLoop(settings, parameters, hub, supervisor, audit, notifier)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, _: loop.stop(signal.Signals(n).name))
-        audit.append(Kind.SERVICE, "v2g-daemon", "start", f"pid {os.getpid()}, {settings.path}")
+        why = f"pid {os.getpid()}, {settings.path}"
+        audit.append(Kind.SERVICE, "v2g-daemon", "start", why, durable=False)
         supervisor.start()
         _take_real_time_priority()
         notifier.ready()
