@@ -41,6 +41,14 @@ def say(**fields: Any) -> None:
     sys.stdout.flush()
 
 
+def _about(item: dict[str, Any], status: str) -> dict[str, Any]:
+    return {
+        "attribute_status": status,
+        "component": item["component"],
+        "variable": item["variable"],
+    }
+
+
 class TwoWay(Station21):
     """A 2.1 station; positive power exports."""
 
@@ -65,6 +73,21 @@ class TwoWay(Station21):
     def clear_charging_profile(self, **_: Any):
         self.power_w = 0.0
         return result21.ClearChargingProfile(status="Accepted")
+
+    # The package answers nothing at all to a 2.1 action without a handler.
+    @on("SetVariables")
+    def set_variables(self, set_variable_data: list[dict[str, Any]], **_: Any):
+        answers = [_about(item, "UnknownVariable") for item in set_variable_data]
+        return result21.SetVariables(set_variable_result=answers)
+
+    @on("GetVariables")
+    def get_variables(self, get_variable_data: list[dict[str, Any]], **_: Any):
+        answers = [_about(item, "UnknownVariable") for item in get_variable_data]
+        return result21.GetVariables(get_variable_result=answers)
+
+    @on("NotifyAllowedEnergyTransfer")
+    def notify_allowed_energy_transfer(self, **_: Any):
+        return result21.NotifyAllowedEnergyTransfer(status="Accepted")
 
     async def introduce(self) -> None:
         await self.call(
