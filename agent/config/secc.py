@@ -58,6 +58,8 @@ class Secc(Section, frozen=True, kw_only=True):
     """A vehicle that is not heard for so long is gone, and the contactor opens."""
     cooldown_s: NotNegative = 60.0
     """No transfer after a vehicle opened its contactor under load."""
+    attenuation_alarm_db: Positive = 20.0
+    """Alarm when the modem's mean attenuation of the cable is above (ISO 15118-3 matching)."""
     discharge_limit_sign: Literal["positive", "negative"] = "positive"
     """Sign of discharge limits on the wire; some vehicles expect it negative."""
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -27,6 +29,39 @@ def make_codec(kind: str) -> Any:
     return ExificientEXICodec()
 
 
+class RoundTrips:
+    """Times from sending a charge loop request to its decoded answer, over all vehicles."""
+
+    def __init__(self) -> None:
+        self.taken_s: list[float] = []
+        self._sent_s: dict[int, float] = {}
+        sessions = sys.modules["iso15118.shared.comm_session"]
+        session_type = sessions.V2GCommunicationSession
+        machine = sessions.SessionStateMachine
+        send, process = session_type.send, machine.process_message
+
+        async def timed_send(session: Any, message: Any) -> None:
+            # The request was encoded just before; the answer is decoded inside process_message.
+            self._sent_s[id(session)] = time.perf_counter()
+            await send(session, message)
+
+        async def timed_process(session: Any, message: bytes) -> None:
+            in_loop = "ChargeLoop" in str(session.current_state)
+            sent_s = self._sent_s.get(id(session), math.nan)
+            if in_loop:
+                self.taken_s.append(time.perf_counter() - sent_s)
+            await process(session, message)
+
+        session_type.send = timed_send
+        machine.process_message = timed_process
+
+    def median_ms(self) -> float:
+        return statistics.median(self.taken_s) * 1e3 if self.taken_s else math.nan
+
+
+ROUND_TRIPS = RoundTrips()
+
+
 async def drive(codec: Any, row: dict[str, Any]) -> None:
     soc_pct = row.pop("soc_pct", 60.0)
     pki = row.pop("pki", None)
@@ -42,6 +77,7 @@ async def drive(codec: Any, row: dict[str, Any]) -> None:
             "loops": vehicle.controller.loops,
             "export_wh": battery.export_wh,
             "import_wh": battery.import_wh,
+            "round_trip_ms": ROUND_TRIPS.median_ms(),
         }
         print(json.dumps(result), flush=True)
 

@@ -78,30 +78,32 @@ def test_six_vehicles_at_once_each_in_its_own_way(cables: Cables, pki: Path) -> 
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize(
-    ("rating", "vehicle", "options"),
-    [
-        pytest.param(DC, V20_DC, {"auth_modes": ("EIM",)}, id="-20 DC BPT"),
-        pytest.param(DC, V2_DC, {"auth_modes": ("PNC",)}, id="-2 DC Plug & Charge"),
-    ],
-)
-def test_a_vehicle_with_the_java_codec(
-    cables: Cables, pki: Path, rating: Any, vehicle: dict[str, Any], options: dict[str, Any]
-) -> None:
+def test_vehicles_with_the_java_codec(cables: Cables, pki: Path) -> None:
+    """-20 DC BPT and -2 Plug & Charge, encoded and decoded by EXIficient on the vehicle."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
 
     async def scenario() -> None:
-        station = Station(*cables(), rating, pki=pki, **options)
-        row = {"interface": station.vehicle_end, "pki": str(pki), "cycles": 8, **vehicle}
-        async with station.running(), vehicles([row], "java") as process:
-            station.order(-3000.0, lease_s=120.0)
-            await until(lambda: bool(station.ends), 90)
+        stations = [
+            Station(*cables(), DC, pki=pki, auth_modes=("EIM",)),
+            Station(*cables(), DC, pki=pki, auth_modes=("PNC",)),
+        ]
+        rows = [
+            {"interface": station.vehicle_end, "pki": str(pki), "cycles": 6, **vehicle}
+            for station, vehicle in zip(stations, (V20_DC, V2_DC), strict=True)
+        ]
+        async with contextlib.AsyncExitStack() as stack:
+            for station in stations:
+                await stack.enter_async_context(station.running())
+                station.order(-3000.0, lease_s=120.0)
+            process = await stack.enter_async_context(vehicles(rows, "java"))
+            await until(lambda: all(station.ends for station in stations), 90)
             drove = await results(process)
-        assert station.ends[0].regular, station.ends
-        assert drove[station.vehicle_end]["loops"] >= 8
-        assert station.evse.energy_import_wh > 0
+        for station in stations:
+            assert station.ends[0].regular, station.ends
+            assert drove[station.vehicle_end]["loops"] >= 6
+            assert station.evse.energy_import_wh > 0
 
     asyncio.run(scenario())
 

@@ -45,6 +45,7 @@ class SeccOptions:
         setup_timeout_s: From the TCP connection to the first response; then per message.
         dead_link_s: A peer that is not heard for so long is gone.
         cooldown_s: No transfer after a vehicle opened its contactor under load.
+        attenuation_alarm_db: Mean attenuation of the cable above which an alarm is raised.
         discharge_limit_sign: Sign in which discharge limits are sent; some vehicles want negative.
     """
 
@@ -62,4 +63,5 @@ class SeccOptions:
     dead_link_s: float = 1.8
     cooldown_s: float = 60.0
     discharge_limit_sign: Literal["positive", "negative"] = "positive"
+    attenuation_alarm_db: float = 20.0
     cache: Path | None = None

@@ -35,7 +35,8 @@ def _shortest(exponent: int, value: int) -> tuple[int, int]:
 def rational(number: float) -> RationalNumber:
     """Return a number of ISO 15118-20."""
     exponent, value = scaled(number)
-    return RationalNumber(exponent=exponent, value=value)
+    # In range by construction; ten of these in every answer of the loop need no validation.
+    return RationalNumber.construct(exponent=exponent, value=value)
 
 
 def physical(kind: type[PhysicalT], number: float, unit: UnitSymbol) -> PhysicalT:

@@ -10,6 +10,7 @@ import time
 from typing import Final
 
 from iso15118.shared.messages.iso15118_20.common_types import EVSENotification
+from loguru import logger
 
 from agent.config.secc import SeccEvse
 from agent.config.settings import Settings
@@ -28,6 +29,7 @@ from agent.vehicles.secc.evse import Evse, IdealPowerStage
 from agent.vehicles.secc.options import Rating, SeccOptions
 from agent.vehicles.secc.server import Events, Secc
 from agent.vehicles.secc.session import SessionEnd
+from agent.vehicles.secc.slac import Attenuation, SlacListener, Sound
 from agent.vehicles.secc.status import evse_status
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
@@ -59,9 +61,12 @@ class SeccWorker:
         self._delivered_seq = -1
         self._latency_s = float("nan")
         self._published_s = 0.0
+        self._attenuation = Attenuation()
+        self._slac: SlacListener | None = None
 
     async def run(self) -> None:
         """Serve until the control ends this process or the interface fails."""
+        self._slac = self._listen()
         serving = asyncio.create_task(self.secc.run())
         telling = asyncio.create_task(self._tell())
         linked = asyncio.create_task(self._link.run())
@@ -71,6 +76,8 @@ class SeccWorker:
         finally:
             for task in (serving, telling, linked):
                 task.cancel()
+            if self._slac is not None:
+                self._slac.close()
         if serving.done() and not serving.cancelled():
             _raise_first(serving.exception())
 
@@ -137,6 +144,28 @@ class SeccWorker:
             "ping -6 -s 1452 the vehicle's address; check certificates and clocks",
             ALARM_S,
         )
+
+    # -- from the modem
+
+    def _listen(self) -> SlacListener | None:
+        try:
+            return SlacListener(self._options.interface, self._sound)
+        except OSError as error:
+            logger.info("no attenuation measurement: {}", error.strerror)
+            return None
+
+    def _sound(self, sound: Sound) -> None:
+        self._attenuation.add(sound, time.monotonic())
+        level_db = self._attenuation.mean_db
+        self._counts["slac_attenuation_db"] = level_db
+        self._counts["slac_sounds"] = float(self._attenuation.sounds)
+        if level_db > self._options.attenuation_alarm_db:
+            self._raise_alarm(
+                AlarmCode.EVSE_FAULT,
+                f"{level_db:.1f} dB attenuation on the charging cable to {sound.vehicle}",
+                "check the cable's length, shield and connector",
+                ALARM_S,
+            )
 
     # -- to the control
 
@@ -213,6 +242,7 @@ def _options(settings: Settings, evse: SeccEvse) -> SeccOptions:
         dead_link_s=secc.dead_link_s,
         cooldown_s=secc.cooldown_s,
         discharge_limit_sign=secc.discharge_limit_sign,
+        attenuation_alarm_db=secc.attenuation_alarm_db,
         cache=settings.gateway.state_dir / "exi",
     )
 
