@@ -353,6 +353,12 @@ def server() -> Callable[..., contextlib.AbstractContextManager[LiveIed]]:
 
 
 @pytest.fixture
+def scene() -> Scene:
+    """What a control says."""
+    return Scene()
+
+
+@pytest.fixture
 def until() -> Callable[..., Any]:
     """`wait_for`."""
     return wait_for

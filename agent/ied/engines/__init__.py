@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from agent.errors import ConfigurationError, Finding
 from agent.ied.engines.capability import unserved
-from agent.ied.engines.libiec61850 import Libiec61850Engine
-from agent.ied.engines.open61850 import Open61850Engine
 from agent.ied.port import Engine, EngineOptions
 from agent.scl.live import IedModel
 
@@ -19,9 +17,14 @@ def create(name: str, model: IedModel, options: EngineOptions) -> Engine:
     findings = unserved(model)
     if findings:
         raise ConfigurationError(tuple(findings))
+    # Only the chosen engine is loaded: libiec61850 is GPL-3.0 and an optional extra.
     if name == "open61850":
+        from agent.ied.engines.open61850 import Open61850Engine
+
         return Open61850Engine(model, options)
     if name == "libiec61850":
+        from agent.ied.engines.libiec61850 import Libiec61850Engine
+
         return Libiec61850Engine(model, options)
     what = f"there is no engine {name!r}"
     raise ConfigurationError((Finding("ied.engine", what, "open61850 or libiec61850"),))
