@@ -30,6 +30,11 @@ class AuditDesk:
         """The last write succeeded."""
         return self._audit.writable
 
+    @property
+    def error(self) -> str:
+        """What the disk said; empty while `writable`."""
+        return self._audit.error
+
     def record(self, inputs: Inputs, outputs: Outputs) -> None:
         """Write one tick's orders, outcomes and decisions."""
         origins = {request.request_id: request for request in inputs.requests}

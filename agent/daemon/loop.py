@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
 from typing import Final
 
 from loguru import logger
@@ -160,15 +161,32 @@ class ControlLoop:
         self._memory.save(self._state)
         if step_s := self._clock.step_s(now.utc_s, now.mono_s):
             self._desk.clock_step(step_s)
+        for code, source, active, text, advice in self._own_conditions():
+            changed = self._alarms.set(code, source, active, now.utc_s, text, advice)
+            if changed is not None:
+                self._desk.alarm(changed)
+
+    def _own_conditions(self) -> Iterator[tuple[AlarmCode, str, bool, str, str]]:
+        """Yield code, source, whether it holds, text and advice of the daemon's own alarms."""
+        yield (
+            AlarmCode.AUDIT_FAILED,
+            "audit",
+            not self._desk.writable,
+            f"the audit log cannot be written ({self._desk.error}); remote orders are refused",
+            "make room on the disk, or replace it; the log tries again by itself",
+        )
+        yield (
+            AlarmCode.CLOCK_UNSYNCHRONISED,
+            "clock",
+            not self._clock.synchronised,
+            f"the clock is not synchronised: {self._clock.state.reason}",
+            "timedatectl set-ntp true, or a PTP service; signed dispatch is refused meanwhile",
+        )
         for worker in self._supervisor.health():
-            down = worker.state is WorkerState.BACKOFF
-            changed = self._alarms.set(
+            yield (
                 AlarmCode.WORKER_DOWN,
                 worker.name,
-                down,
-                now.utc_s,
+                worker.state is WorkerState.BACKOFF,
                 f"worker {worker.name} is down ({worker.restarts} restarts)",
                 "see the journal of this worker; the control goes on without its input",
             )
-            if changed is not None:
-                self._desk.alarm(changed)
