@@ -19,7 +19,7 @@ from agent.scl.read_control import (
     read_setting_control,
     read_sv_control,
 )
-from agent.scl.reader import Reader
+from agent.scl.reader import Reader, line_of
 
 
 def read_ied(reader: Reader, element: etree._Element, complete: bool) -> Ied:
@@ -111,25 +111,18 @@ def _device(reader: Reader, element: etree._Element, published: _Published | Non
     )
 
 
-def _ln_class(reader: Reader, element: etree._Element) -> str:
-    return "LLN0" if reader.local(element) == "LN0" else element.get("lnClass", "")
-
-
-def _ln_inst(reader: Reader, element: etree._Element) -> str:
-    return "" if reader.local(element) == "LN0" else element.get("inst", "")
-
-
 def _outline_node(
     reader: Reader, element: etree._Element, ld_inst: str, published: _Published
 ) -> Ln:
     """Node with its type and what it publishes; values only where it is published itself."""
-    prefix, ln_class = element.get("prefix", ""), _ln_class(reader, element)
+    get = element.get
+    is_ln0 = element.tag == reader.ln0_tag
     ln = Ln(
-        ln_class,
-        reader.line(element),
-        prefix,
-        _ln_inst(reader, element),
-        element.get("lnType", ""),
+        "LLN0" if is_ln0 else get("lnClass", ""),
+        line_of(element),
+        get("prefix", ""),
+        "" if is_ln0 else get("inst", ""),
+        get("lnType", ""),
     )
     if (ld_inst, ln.name) in published.members:
         instances = tuple(_instance(reader, "DOI", e) for e in reader.only(element, "DOI"))
@@ -152,12 +145,13 @@ def _full_node(reader: Reader, element: etree._Element, ld_inst: str) -> Ln:
     for name, child in reader.children(element):
         parts.setdefault(name, []).append(child)
     none: list[etree._Element] = []
+    is_ln0 = element.tag == reader.ln0_tag
     setting = parts.get("SettingControl", none)
     return Ln(
-        ln_class=_ln_class(reader, element),
+        ln_class="LLN0" if is_ln0 else element.get("lnClass", ""),
         line=reader.line(element),
         prefix=element.get("prefix", ""),
-        inst=_ln_inst(reader, element),
+        inst="" if is_ln0 else element.get("inst", ""),
         ln_type=element.get("lnType", ""),
         desc=element.get("desc", ""),
         instances=tuple(_instance(reader, "DOI", e) for e in parts.get("DOI", none)),

@@ -45,6 +45,7 @@ class Reader:
         self.findings: list[SclFinding] = []
         self._prefix = f"{{{namespace}}}" if namespace else ""
         self._locals: dict[object, str] = {}
+        self.ln0_tag = self.tag("LN0")
 
     def tag(self, local: str) -> str:
         """The full tag of an SCL element."""

@@ -9,6 +9,7 @@ import pytest
 from open61850.server import IedModel as ServedModel
 from open61850.server import MmsServer
 
+from agent.errors import SclError
 from agent.iec61850 import FC, BasicType
 from agent.iec61850.basic_types import INTEGER_RANGE, OCTET_LENGTH, STRING_LENGTH
 from agent.scl import DataAttribute, DataObject, expand, read_scl
@@ -107,12 +108,25 @@ def model(station):
 
 
 def names(device):
+    """MMS names of the data of a device; SE implies SG, and a SettingControl the SGCB."""
     found = set()
     for node in device.nodes:
         for path, leaf in node.leaves():
-            parts = [node.name, leaf.fc, *path]
-            found.update("$".join(parts[:n]) for n in range(2, len(parts) + 1))
+            for fc in (FC.SE, FC.SG) if leaf.fc is FC.SE else (leaf.fc,):
+                parts = [node.name, fc, *path]
+                found.update("$".join(parts[:n]) for n in range(2, len(parts) + 1))
+        if node.setting_control is not None:
+            found.add(f"{node.name}$SP")
     return found
+
+
+def data_names(variables: set[str]) -> set[str]:
+    """What a client lists without logical nodes and control blocks."""
+    return {
+        name
+        for name in variables
+        if "$" in name and name.split("$")[1] not in CONTROL_BLOCKS and "SGCB" not in name
+    }
 
 
 def kind(leaf: DataAttribute) -> int:
@@ -139,12 +153,7 @@ def test_the_same_logical_devices(client, model):
 
 def test_the_same_variables_in_every_device(client, model):
     for device in model.devices:
-        browsed = {
-            name
-            for name in client.variables(device.name)
-            if "$" in name and name.split("$")[1] not in CONTROL_BLOCKS
-        }
-        assert browsed == names(device)
+        assert data_names(client.variables(device.name)) == names(device)
 
 
 def test_the_same_types_and_order_in_every_data_object(client, model):
@@ -162,3 +171,37 @@ def test_the_same_types_and_order_in_every_data_object(client, model):
 
 def expected(do: DataObject, fc: FC) -> list[tuple[str, int]]:
     return [(".".join(path), kind(leaf)) for path, leaf in do.leaves(fc)]
+
+
+@pytest.mark.corpus
+def test_ieds_of_the_corpus_browse_as_they_expand(corpus):
+    """The first served IED of every fourth file, served by open61850; devices that have data."""
+    compared = 0
+    for path in corpus[::4]:
+        if path.stat().st_size > 200_000:
+            continue
+        try:
+            scl = read_scl(path)
+            model = next((m for m in (expand(scl, i.name) for i in scl.ieds) if m.devices), None)
+            served = None if model is None else ServedModel.from_scl(path, model.ied_name)
+        except (SclError, ValueError):
+            continue
+        if model is not None and served is not None:
+            browsed = {name: data for name, data in browse(served).items() if data}
+            expanded = {device.name: names(device) for device in model.devices}
+            assert browsed == {name: data for name, data in expanded.items() if data}, path
+            compared += 1
+    assert compared > 20
+
+
+def browse(served: ServedModel) -> dict[str, set[str]]:
+    """Names of the data of every logical device that a client sees."""
+    server = MmsServer(served, host="127.0.0.1", port=0)
+    server.start()
+    client = Client()
+    client.connect(server.port)
+    try:
+        return {device: data_names(client.variables(device)) for device in client.devices()}
+    finally:
+        client.close()
+        server.stop()
