@@ -16,7 +16,7 @@ Figures, by number of stations N:
 - `ocpp.plain_cpu_us`, `ocpp.plain_p99_ms`, `ocpp.cpu_ratio`: the `ocpp` package on `websockets`
   in the same run, over the same TLS, and how many times more CPU it takes.
 
-`OCPP_STATIONS` sets N (default 1000), `OCPP_STORMS` the number of storms (default 3).
+`OCPP_STATIONS` sets N (default 1000), `OCPP_STORMS` the number of storms (default 2).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ HANG_S = 180.0
 def run() -> dict[str, float]:
     """Measure; see the module's docstring."""
     count = int(os.environ.get("OCPP_STATIONS", "1000"))
-    storms = int(os.environ.get("OCPP_STORMS", "3"))
+    storms = int(os.environ.get("OCPP_STORMS", "2"))
     with tempfile.TemporaryDirectory() as folder:
         pki = Path(folder) / "pki"
         pki.mkdir()

@@ -24,6 +24,7 @@ from agent.vehicles.stations.dialect import Policy
 from agent.vehicles.stations.fleet import Fleet
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.listeners import Listeners
+from agent.vehicles.stations.worker import loop_policy
 
 HANG_S = 20.0
 BOOT_2 = {"reason": "PowerUp", "chargingStation": {"model": "m", "vendorName": "v"}}
@@ -235,6 +236,14 @@ def transaction(kind, transaction_id="tx1", seq=0, power_w=None, **more):
         sample = {"value": abs(power_w), "measurand": measurand}
         event["meterValue"] = [{"timestamp": now(), "sampledValue": [sample]}]
     return event
+
+
+@pytest.fixture(autouse=True)
+def same_loop_as_the_worker():
+    """Run on the event loop that the worker uses."""
+    asyncio.set_event_loop_policy(loop_policy())
+    yield
+    asyncio.set_event_loop_policy(None)
 
 
 @pytest.fixture
