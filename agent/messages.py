@@ -150,6 +150,8 @@ class Measurement(Message, frozen=True):
     smp_synch: int = 0
     rocof_trip_hz_s: float = 0.0
     """ROCOF averaged for tripping (a step's spike removed)."""
+    v1_phase_rad: float | None = None
+    """Phase of the positive-sequence voltage at `t_utc_s`; None where there is none."""
 
 
 class DigitalInput(Message, frozen=True):

@@ -11,7 +11,8 @@ from loguru import logger
 
 from agent.clock import read_clock
 from agent.config import Settings
-from agent.messages import Message
+from agent.estimation.voting import VotingSettings
+from agent.messages import Measurement, Message
 from agent.processbus.capture.source import CaptureOptions, Source, open_source
 from agent.processbus.events.detector import EventRules
 from agent.processbus.events.recorder import EventRecorder
@@ -27,9 +28,13 @@ from agent.processbus.sv.binding import sv_expectations
 from agent.processbus.sv.identity import SvExpectation
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
+from agent.processbus.vote import SourceVote
 from agent.scl import Subscriptions, read_scl, subscriptions
 
 USUAL_SAMPLES_PER_CYCLE: Final = 80
+BUSY_FRAMES: Final = 400
+"""So many frames at once are not left to gather until the next report is due."""
+BUSY_PAUSE_S: Final = 0.003
 
 
 class ProcessBusReader:
@@ -57,11 +62,21 @@ class ProcessBusReader:
         self._timeline = timeline
         self._events = events
         self._supervision = SvSupervision(pipeline.table, pipeline.rules.expected)
+        self._busy = False
+        self._vote = SourceVote(VotingSettings(nominal_hz=pipeline.rules.nominal_hz))
         self._trust_utc = read_clock().synchronised
 
     def step(self) -> Iterator[Message]:
         """Take what waits; yield what became of it, GOOSE first."""
+        for message in self._messages():
+            if isinstance(message, Measurement):
+                yield from self._vote.judge(message)
+            else:
+                yield message
+
+    def _messages(self) -> Iterator[Message]:
         taken = self._source.take()
+        self._busy = len(taken) > BUSY_FRAMES
         now_s = time.monotonic()
         if len(taken.goose):
             utc_ns = time.time_ns() if self._trust_utc else None
@@ -73,8 +88,11 @@ class ProcessBusReader:
 
     def idle_s(self) -> float:
         """How long nothing can become due."""
+        if self._busy:
+            return BUSY_PAUSE_S
         now_s = self._timeline.now_s()
-        return self._pipeline.due_s(now_s) - now_s
+        expiry_s = self._goose.expiry_s() - time.monotonic()
+        return min(self._pipeline.due_s(now_s) - now_s, expiry_s)
 
     def urgent(self) -> list[int]:
         """Descriptors to wake up for."""

@@ -23,6 +23,8 @@ SILENCE_S: Final = 0.015
 """Report without any sample when none has come this long after it was taken."""
 CAPACITY_S: Final = 1.0
 """Half for samples that wait, half for those a record of an event begins with."""
+PATIENT_REPORTS: Final = 10
+"""A stream that misses so many reports in a row, though its frames come, starts anew."""
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 CONFLICT: Final = 4
@@ -90,6 +92,8 @@ class Group:
         self._synch = np.full(rows, 2, dtype=np.int64)
         self._live = np.ones(rows, dtype=bool)
         self._questionable = np.zeros(rows, dtype=bool)
+        self._behind = np.zeros(rows, dtype=np.int64)
+        self._seen_arrival = np.full(rows, now_s)
         self._report = self._first_report(start)
         self._first_s = 0.0
 
@@ -165,7 +169,7 @@ class Group:
         """
         fits = (index >= self._pushed) & (index < self._pushed + self._capacity // 2)
         if not fits.all():
-            self._count_late(row[~fits])
+            self._count_late(row[~fits], arrival_s[~fits])
             row, index, arrival_s = row[fits], index[fits], arrival_s[fits]
             values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
         if not len(row):
@@ -220,7 +224,8 @@ class Group:
             self._conflicts += np.bincount(row[~same], minlength=len(self.tracks))
         return np.where(same, 0, CONFLICT).astype(np.uint8)
 
-    def _count_late(self, row: NDArray[np.int64]) -> None:
+    def _count_late(self, row: NDArray[np.int64], arrival_s: NDArray[np.float64]) -> None:
+        self._last_arrival[row] = arrival_s
         for number, count in zip(*np.unique(row, return_counts=True), strict=True):
             self.tracks[int(number)].counters.late += int(count)
 
@@ -246,6 +251,11 @@ class Group:
         newest = self.due_index
         while self._pushed <= newest:
             self._push(min(newest + 1, self._pushed + self._capacity // 4))
+        # Frames still come, but never in time: its clock has drifted or was set.
+        absent = self._live & (self._head < newest)
+        talking = self._last_arrival > self._seen_arrival
+        self._behind = np.where(absent & talking, self._behind + 1, 0)
+        self._seen_arrival = self._last_arrival.copy()
         self._report += 1
         self._first_s = 0.0
         questionable, self._questionable = self._questionable, np.zeros_like(self._questionable)
@@ -307,8 +317,9 @@ class Group:
             track.counters.duplicates = int(self._accepted[row] - self._used[row] - waiting[row])
 
     def leave(self, now_s: float) -> list[Track]:
-        """Let go of streams that have been silent; return them."""
+        """Let go of streams that have been silent or are out of step; return them."""
         silent = self._live & (now_s - self._last_arrival > DEAD_S)
+        silent |= self._live & (self._behind >= PATIENT_REPORTS)
         if silent.any():
             self.settle_counters()
         self._live &= ~silent

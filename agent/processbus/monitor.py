@@ -19,9 +19,12 @@ from agent.processbus.capture.source import CaptureOptions, open_source, split
 from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import Frames
 from agent.processbus.pipeline import Pipeline
+from agent.processbus.sv.binding import sv_expectations
 from agent.processbus.sv.decoder import MOST_ENTRIES, SvDecoder
+from agent.processbus.sv.identity import SvExpectation
 from agent.processbus.timeline import FileTimeline, LiveTimeline
 from agent.processbus.tracks import TrackRules
+from agent.scl import read_scl, subscriptions
 
 SLOWEST_REPORTS_PER_S: Final = 10
 PRIME_S: Final = 1.0
@@ -109,10 +112,21 @@ def _pipeline(
     filters = FilterChoice(options.nominal_hz, reports_per_s, options.filter, wait=wait)
     if not wait:
         filters.design(80 * options.nominal_hz)
-    rules = TrackRules(options.nominal_hz, options.names, simulation=options.simulation)
+    rules = TrackRules(options.nominal_hz, options.names, _expected(options), options.simulation)
     budget = MOST_ENTRIES if wait else 32
     pipeline = Pipeline(rules, filters, timeline, time.monotonic, decoder=SvDecoder(budget))
     return pipeline, _Keep(every, options.period_s)
+
+
+def _expected(options: MonitorOptions) -> tuple[SvExpectation, ...]:
+    """What the SCL says about the streams that the IED subscribes to."""
+    if options.scd is None:
+        return ()
+    scl = read_scl(options.scd)
+    if not options.ied:
+        names = ", ".join(ied.name for ied in scl.ieds)
+        raise ConfigurationError((Finding("--ied", "is needed with --scd", f"one of {names}"),))
+    return sv_expectations(subscriptions(scl, options.ied), options.nominal_hz)
 
 
 def _rate(period_s: float) -> tuple[int, int]:

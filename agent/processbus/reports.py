@@ -53,11 +53,12 @@ def measurements(
         (export_sign * estimates.q_var).tolist(),
         report.smp_synch.tolist(),
         np.nan_to_num(estimates.rocof_trip_hz_s).tolist(),
+        estimates.v1_phase_rad.tolist(),
         strict=True,
     )
     for row, (
         track, live, f_hz, rocof_hz_s, v1_v, quality, arrival_s, uncertainty_hz, v_rms_v,
-        p_w, q_var, smp_synch, rocof_trip_hz_s,
+        p_w, q_var, smp_synch, rocof_trip_hz_s, v1_phase_rad,
     ) in enumerate(columns):  # fmt: skip
         if not live:
             continue
@@ -80,6 +81,7 @@ def measurements(
                 q_var=_known(q_var),
                 smp_synch=smp_synch,
                 rocof_trip_hz_s=rocof_trip_hz_s,
+                v1_phase_rad=v1_phase_rad,
             ),
         )
 

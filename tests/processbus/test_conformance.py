@@ -42,8 +42,6 @@ class Wire:
         return decoded
 
 
-
-
 @pytest.mark.parametrize(
     ("f0", "preset", "name"),
     [

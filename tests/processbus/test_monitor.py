@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,6 +112,18 @@ def test_bad_arguments_end_with_a_message_and_a_code(arguments, code, says):
     assert done.returncode == code
     assert says in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_an_scd_binds_the_streams_of_the_ied(tmp_path):
+    units = (Unit(), Unit(SvStream(sv_id="OTHER", appid=0x4009)))
+    file = capture(tmp_path / "a.pcap", *units, seconds=1)
+    scd = Path(__file__).parents[2] / "scl" / "sample-station.scd"
+    common = ("--pcap", file, "--speed", "max", "--json", "--scd", scd)
+    bound = run(*common, "--ied", "V2G1")
+    assert {json.loads(line)["stream"] for line in bound.stdout.splitlines()} == {"MU01"}
+    unnamed = run(*common)
+    assert unnamed.returncode == 78
+    assert "V2G1" in unnamed.stderr
 
 
 def test_a_file_without_sampled_values_says_so(tmp_path):

@@ -174,6 +174,18 @@ def test_a_free_running_counter_keeps_its_own_second(player):
     assert all(0 <= m.wire_s - m.t_utc_s - 0.055 < 0.002 for m in reports)
 
 
+def test_a_clock_that_is_set_costs_a_moment_and_no_wrong_frequency(player):
+    """smpCnt jumps by 80 ms and smpSynch is 0 before: the stream starts anew with its own second."""
+    before, after = Unit(synch=0, first_cnt=1000), Unit(synch=0, first_cnt=680)
+    parts = join(before.frames(0, 8000), after.frames(8000, 20_000))
+    reports = settled(player.play(parts), 1.0)
+    assert all(abs(m.f_hz - 50.0) < 0.01 for m in reports if m.quality is not Validity.INVALID)
+    last = reports[-1]
+    assert last.t_utc_s - START_S > 4.9
+    assert last.quality is Validity.QUESTIONABLE
+    assert last.wire_s - last.t_utc_s == pytest.approx(0.055, abs=0.003)
+
+
 def test_many_streams_share_one_estimator(player):
     streams = [SvStream(sv_id=f"MU{n:02d}", source=bytes([2, 0, 0, 0, 0, n])) for n in range(12)]
     units = [Unit(stream, f_hz=49.5 + n / 12) for n, stream in enumerate(streams)]

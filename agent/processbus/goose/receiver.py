@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,11 @@ class GooseReceiver:
         for reader in self.readers:
             if reader.changed(now_s):
                 yield from reader.read(now_s, now_s)
+
+    def expiry_s(self) -> float:
+        """Monotonic time at which the next message that is still trusted stops being valid."""
+        now = [reader.subscription.expiry_s() for reader in self.readers if reader.trusted]
+        return min(now, default=math.inf)
 
     def state(self, now_s: float) -> Iterator[Message]:
         """Yield every signal as it is now."""

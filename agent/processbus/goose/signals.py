@@ -69,6 +69,11 @@ class SignalReader:
         self._validity = Validity.INVALID
         self._before: dict[Signal, tuple[float, float]] = {}
 
+    @property
+    def trusted(self) -> bool:
+        """Whether the message was good when it was last read."""
+        return self._validity is Validity.GOOD
+
     def changed(self, now_s: float) -> bool:
         """Whether the message is trusted less or more than when it was last read."""
         return self.subscription.validity(now_s) is not self._validity

@@ -1,0 +1,82 @@
+"""Sources of this bus against each other: who contradicts the others counts no longer.
+
+The control compares all sources once more, also those of other processes; here a source is
+judged with what only this process knows, its phase.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+
+from agent.errors import AlarmCode
+from agent.estimation import Quality
+from agent.estimation.voting import Reading, VotingSettings, VotingState, step
+from agent.messages import Alarm, Measurement, Message, Validity
+
+MOST_SOURCES: Final = 8
+"""More sources than a gateway can sensibly have; a monitor of a whole station does not vote."""
+_QUALITY: Final = {
+    Validity.GOOD: Quality.GOOD,
+    Validity.QUESTIONABLE: Quality.QUESTIONABLE,
+    Validity.HELD: Quality.HELD,
+    Validity.INVALID: Quality.INVALID,
+}
+
+
+@dataclass(slots=True)
+class SourceVote:
+    """Judges every measurement; a single source is never judged.
+
+    Attributes:
+        settings: Limits of the vote.
+    """
+
+    settings: VotingSettings
+    _state: VotingState = field(default_factory=VotingState)
+    _readings: dict[str, Reading] = field(default_factory=dict)
+    _suspects: dict[str, float] = field(default_factory=dict)
+
+    def judge(self, message: Measurement) -> Iterator[Message]:
+        """Yield the measurement, `invalid` if its source is set aside, and alarms that change."""
+        name, now_s = message.source, message.published_s
+        self._readings[name] = Reading(
+            f_hz=message.f_hz,
+            quality=_QUALITY[message.quality],
+            instant_s=message.t_utc_s,
+            arrived_s=now_s,
+            phase_rad=message.v1_phase_rad,
+        )
+        oldest_s = now_s - self.settings.oldest_s
+        recent = {n: r for n, r in self._readings.items() if r.arrived_s >= oldest_s}
+        self._readings = recent
+        if not 2 <= len(recent) <= MOST_SOURCES:
+            yield message
+            return
+        self._state, vote = step(self.settings, self._state, recent, now_s)
+        # Of two that contradict each other neither is the liar for certain: the control decides.
+        outvoted = name in vote.set_aside and len(vote.sources) > 0
+        yield msgspec.structs.replace(message, quality=Validity.INVALID) if outvoted else message
+        reasons = {n: suspicion.value for n, suspicion in vote.set_aside.items()}
+        yield from self._alarms(reasons, message.t_utc_s)
+
+    def _alarms(self, reasons: dict[str, str], utc_s: float) -> Iterator[Alarm]:
+        for name in reasons.keys() - self._suspects.keys():
+            self._suspects[name] = utc_s
+            yield self._alarm(name, f"{name} is set aside: {reasons[name]}", True)
+        for name in self._suspects.keys() - reasons.keys():
+            yield self._alarm(name, f"{name} counts again", False)
+            del self._suspects[name]
+
+    def _alarm(self, name: str, text: str, active: bool) -> Alarm:
+        return Alarm(
+            code=AlarmCode.FREQUENCY_SOURCES_DISAGREE,
+            active=active,
+            source=name,
+            text=text,
+            advice="compare the sources of frequency; look for a forged stream or a faulty unit",
+            since_utc_s=self._suspects[name],
+        )
