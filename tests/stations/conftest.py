@@ -144,6 +144,7 @@ class Site:
         while True:
             await asyncio.sleep(0.05)
             self.fleet.expire(Instant.now())
+            self.listeners.expire(Instant.now())
 
     @property
     def port(self):

@@ -351,3 +351,17 @@ def test_the_local_list_file_reports_every_wrong_line(tmp_path):
     assert [finding.where[-2:] for finding in caught.value.findings] == [":4", ":5"]
     path.write_text("ABC\nDEF Blocked\n")
     assert load_local_list(path) == {"abc": "Accepted", "def": "Blocked"}
+
+
+def test_a_station_that_runs_already_is_asked_who_it_is(site, messages):
+    async def scenario():
+        async with site() as here:
+            peer = await here.connect()
+            await peer.call("TransactionEvent", messages["transaction"]("Updated"))
+            message = await peer.expect("TriggerMessage", {"status": "Accepted"})
+            assert message[3] == {"requestedMessage": "BootNotification"}
+            await peer.call("BootNotification", messages["boot_2"])
+            assert here.status().vendor == "v"
+            assert here.status().plugged
+
+    asyncio.run(scenario())

@@ -313,6 +313,19 @@ def test_a_peer_that_stops_in_the_tls_handshake_is_dropped_with_0x22(site, pki):
     asyncio.run(scenario())
 
 
+def test_a_station_that_never_says_a_word_is_dropped_with_0x22(site):
+    async def scenario():
+        async with site(handshake_timeout_s=0.3) as here:
+            talking = await here.charging("TALKS")
+            silent = await here.connect("SILENT")
+            await asyncio.wait_for(silent.closed.wait(), 10)
+            [error] = here.timeouts
+            assert error.stage == "boot"
+            assert not talking.closed.is_set()
+
+    asyncio.run(scenario())
+
+
 def test_silent_peers_delay_no_station(site, pki):
     async def scenario():
         settings = pki.settings(security_profile=3, handshake_timeout_s=5.0)

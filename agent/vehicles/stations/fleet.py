@@ -230,6 +230,7 @@ class Fleet:
     def _answer(self, connection: Connection, call: CallReceived, at: Instant) -> None:
         station, session = connection.station, connection.session
         context = Context(station, self.policy, at)
+        self._want_boot(station, call)
         try:
             answer = handle(_HANDLERS[station.version], context, call.action, call.payload)
         except CallError as error:
@@ -246,6 +247,13 @@ class Fleet:
         session.answer(call.message_id, answer)
         if call.action in UP:
             self.passage.inform(connection, call)
+
+    def _want_boot(self, station: Station, call: CallReceived) -> None:
+        """A station that runs for long does not boot for us; its make must be asked for (F06)."""
+        if station.booted or station.asked_to_boot or call.action == "BootNotification":
+            return
+        station.asked_to_boot = True
+        station.follow_up("TriggerMessage", {"requestedMessage": "BootNotification"})
 
     def _answered(self, station: Station, event: Answered, at: Instant) -> None:
         self.orders.answered(station, event, at)

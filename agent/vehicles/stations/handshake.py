@@ -90,7 +90,8 @@ class Door:
 
     def make_protocol(self, peer: str) -> asyncio.BaseProtocol:
         """Return the protocol of a new socket."""
-        return cast(asyncio.BaseProtocol, _Visitor(self, peer).protocol)
+        protocol = _Visitor(self, peer).protocol
+        return cast(asyncio.BaseProtocol, protocol)
 
     def admit(
         self, request: WSUpgradeRequest, peer: str, transport: asyncio.BaseTransport
@@ -177,11 +178,13 @@ class _Visitor:
     def _route(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         self._timer.cancel()
         transport = self.protocol.transport.underlying_transport
+        self.protocol = None  # it refers to us: no cycle may keep a thousand stations' buffers
         return self._door.admit(request, self._peer, transport)
 
     def _time_is_up(self) -> None:
         """Drop a peer that connected and never asked for the upgrade."""
-        websocket = self.protocol.transport
+        websocket = self.protocol.transport if self.protocol is not None else None
+        self.protocol = None
         if websocket is not None and not websocket.is_disconnected:
             websocket.disconnect(graceful=False)
             self._door.on_timeout(HandshakeTimeoutError(self._peer, "websocket"))

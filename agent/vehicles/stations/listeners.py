@@ -82,6 +82,16 @@ class Listeners:
         for acceptor, _ in self._pairs:
             acceptor.close()
 
+    def expire(self, at: Instant) -> None:
+        """Drop those that completed the upgrade and never said a word: alarm 0x22, stage boot."""
+        oldest_s = at.mono_s - self._settings.handshake_timeout_s
+        for connection in tuple(self._fleet.connections.values()):
+            if connection.heard_s == connection.since_s < oldest_s and not (
+                connection.station.booted
+            ):
+                self._on_timeout(HandshakeTimeoutError(connection.peer, "boot"))
+                connection.close()
+
     def reload(self) -> None:
         """Use changed certificates and revocation lists; keep the old ones when they are bad."""
         stamp = tls.stamp_of(self._files)

@@ -44,6 +44,7 @@ class Station:
     security_profile: int = 0
     online: bool = False
     booted: bool = False
+    asked_to_boot: bool = False
     vendor: str = ""
     model_name: str = ""
     serial_number: str = ""
