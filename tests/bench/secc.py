@@ -29,7 +29,9 @@ def run() -> dict[str, float]:
 
     `start_s`: process start to its first status, schemas from the cache. `rss_mb`: resident memory
     at the end of the session. `round_trip_ms`: median from a charge loop request that left the
-    vehicle to its answer, mutual TLS 1.3, our codec on both ends. Needs root (veth) and the
+    vehicle to its answer, mutual TLS 1.3, our codec on both ends. `cpu_per_loop_ms`: processor time
+    of the worker over the whole session, a charge loop message, which says what the machine's other
+    load hides. Needs root (veth) and the
     iso15118 package; empty without.
     """
     if os.geteuid() != 0 or schema_folder() is None:
@@ -45,14 +47,18 @@ def run() -> dict[str, float]:
                 _first_status_s(hub)  # fills the schema cache
             with _worker(settings, ours) as worker:
                 started_s = _first_status_s(hub)
+                process = psutil.Process(worker.pid)
+                before_s = sum(process.cpu_times()[:2])
                 round_trip_ms = _drive(folder / "pki", theirs)
-                memory = psutil.Process(worker.pid).memory_info().rss
+                cpu_s = sum(process.cpu_times()[:2]) - before_s
+                memory = process.memory_info().rss
         finally:
             hub.close()
     return {
         "secc.start_s": started_s,
         "secc.rss_mb": memory / 2**20,
         "secc.round_trip_ms": round_trip_ms,
+        "secc.cpu_per_loop_ms": cpu_s / CYCLES * 1e3,
     }
 
 

@@ -34,7 +34,7 @@ from agent.vehicles.secc.session import Session
 from agent.vehicles.secc.tls import load_contexts
 from agent.vehicles.secc.v2gtp import HEADER, SDP_REQUEST, SECURED, UNSECURED
 from agent.vehicles.secc.values import scaled
-from tests.secc.conftest import AC, DC, REPOSITORY, Station, until, vehicles
+from tests.secc.station import AC, DC, REPOSITORY, Station, until, vehicles
 
 Cables = Callable[[], tuple[str, str]]
 

@@ -11,7 +11,7 @@ import pytest
 
 from agent.errors import DecodeError
 from agent.vehicles.secc.slac import ETHERTYPE, Attenuation, SlacListener, Sound, parse_sound
-from tests.secc.conftest import until
+from tests.secc.station import until
 
 GROUPS = tuple(10 + number % 7 for number in range(58))
 # CM_ATTEN_PROFILE.IND as pyslac 0.8.3 writes it

@@ -22,7 +22,7 @@ from agent.vehicles.secc.evse import EvLimits, Evse, IdealPowerStage
 from agent.vehicles.secc.options import SeccOptions
 from agent.vehicles.secc.tls import offers_tls13
 from agent.vehicles.secc.v2gtp import HEADER, parse_sdp_request, sdp_response
-from tests.secc.conftest import AC, DC
+from tests.secc.station import AC, DC
 
 
 def evse(rating: object = DC, **limits: float) -> Evse:

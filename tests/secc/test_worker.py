@@ -15,7 +15,7 @@ import pytest
 from agent.errors import EX_CONFIG, EX_UNAVAILABLE, AlarmCode
 from agent.link import Hub
 from agent.messages import Alarm, EvseStatus, OrderResult, OrderSent, Setpoint, Shutdown
-from tests.secc.conftest import REPOSITORY
+from tests.secc.station import REPOSITORY
 
 Cables = Callable[[], tuple[str, str]]
 
@@ -93,9 +93,10 @@ def test_one_vehicle_seen_from_the_control(
         [sys.executable, "-m", "agent.vehicles.simulated.evcc", *arguments], cwd=REPOSITORY
     )
     try:
-        control.until(lambda: control.status is not None and control.status.plugged)
+        control.until(lambda: control.status is not None and control.status.soc_pct is not None)
         status = control.status
         assert status is not None
+        assert status.plugged
         assert status.evse_id == ours
         assert status.discharge_max_w == 11_000.0  # the power profile's, not the outlet's
         assert status.soc_pct == 55.0
