@@ -213,5 +213,5 @@ class Pipeline:
         values, marks = lane.channels.values(block.data)
         row = self._lanes.row_of_entry[block.entry]
         group.write(row, index, bus_s, values, marks, block.smp_synch)
-        if offset_s != 0.0:
+        if not group.tracks[0].clocked:
             group.tracks[0].offset_s += _OFFSET_GAIN * float(off_grid_s[sane][-1])

@@ -62,7 +62,7 @@ def measurements(
     ) in enumerate(columns):  # fmt: skip
         if not live:
             continue
-        t_utc_s = timeline.utc_s(report.instant_s + track.offset_s)
+        t_utc_s = timeline.utc_s(report.instant_s + track.label_s)
         group.label_s = t_utc_s - report.instant_s
         yield (
             row,

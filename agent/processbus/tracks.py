@@ -20,6 +20,8 @@ MOST_TRACKS: Final = 1024
 TAKEOVER_S: Final = 10.0
 """A merging unit that was replaced is accepted when the old one has been silent this long."""
 IGNORED: Final = -1
+CLOCKS_APART_S: Final = 0.1
+"""Counters of different clocks within this of our own share a grid."""
 ALIGNED_S: Final = 0.004
 """A counter that starts this near to the second starts on it: delay of unit and network."""
 
@@ -46,6 +48,7 @@ class Track:
         rate_hz: Samples per second, 0 until known.
         offset_s: Bus time at which smpCnt is 0, from the whole second; 0 for a stream that
             counts from the second.
+        clocked: Its counter is a clock's: it says the place in the UTC second.
         group, row: Where its samples go; -1 while it has none.
         smp_synch: Of the newest sample.
         arrival_s: Bus time of the newest frame.
@@ -59,11 +62,17 @@ class Track:
     expected: SvExpectation | None = None
     rate_hz: int = 0
     offset_s: float = 0.0
+    clocked: bool = True
     group: int = IGNORED
     row: int = IGNORED
     smp_synch: int = 0
     arrival_s: float = 0.0
     counters: TrackCounters = field(default_factory=TrackCounters)
+
+    @property
+    def label_s(self) -> float:
+        """What to add to a place on the grid for UTC."""
+        return 0.0 if self.clocked else self.offset_s
 
     @property
     def synchronised(self) -> bool:
@@ -217,9 +226,12 @@ class TrackTable:
             if track.rate_hz == 0:
                 return False
             del self._finders[track.number]
-        track.offset_s = 0.0
-        if synch == 0:
-            track.offset_s = counter_offset_s(track.rate_hz, smp_cnt, bus_s)
+        track.clocked = synch != 0
+        track.offset_s = counter_offset_s(track.rate_hz, smp_cnt, bus_s)
+        if track.clocked and abs(track.offset_s) <= CLOCKS_APART_S:
+            track.offset_s = 0.0
+        elif track.clocked and track.offset_s < 0:
+            track.offset_s += 1.0  # no sample arrives before it is taken
         return True
 
 

@@ -174,8 +174,19 @@ def test_a_free_running_counter_keeps_its_own_second(player):
     assert all(0 <= m.wire_s - m.t_utc_s - 0.055 < 0.002 for m in reports)
 
 
+@pytest.mark.parametrize("first_cnt", [600, 2000, 3000])
+def test_a_counter_that_claims_a_clock_is_believed_wherever_its_second_begins(player, first_cnt):
+    """The second comes from the time stamps, the place in it from smpCnt."""
+    reports = settled(player.play(Unit(first_cnt=first_cnt, f_hz=50.2).frames(0, 8000)), 0.3)
+    assert len(reports) > 20
+    for m in reports:
+        assert m.quality is Validity.GOOD
+        assert m.f_hz == pytest.approx(50.2, abs=1e-3)
+        assert -0.1 < m.wire_s - m.t_utc_s - 0.055 < 0.9
+
+
 def test_a_clock_that_is_set_costs_a_moment_and_no_wrong_frequency(player):
-    """smpCnt jumps by 80 ms and smpSynch is 0 before: the stream starts anew with its own second."""
+    """smpCnt jumps by 80 ms while smpSynch is 0: the stream starts anew with its own second."""
     before, after = Unit(synch=0, first_cnt=1000), Unit(synch=0, first_cnt=680)
     parts = join(before.frames(0, 8000), after.frames(8000, 20_000))
     reports = settled(player.play(parts), 1.0)
