@@ -31,6 +31,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,6 +156,7 @@ class Site:
     statuses: dict[str, EvseStatus] = field(default_factory=dict)
     sent: dict[tuple[str, int], float] = field(default_factory=dict)
     results: dict[tuple[str, int], float] = field(default_factory=dict)
+    counts: Counter[int] = field(default_factory=Counter)
 
     @property
     def pid(self) -> int:
@@ -169,7 +171,7 @@ class Site:
         return sum(status.plugged for status in self.statuses.values()) >= count
 
     def answered(self, seq: int) -> int:
-        return sum(number == seq for _, number in self.results)
+        return self.counts[seq]
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Read the link until something is true."""
@@ -183,6 +185,7 @@ class Site:
                         self.sent[message.evse_id, message.seq] = message.sent_s
                     case OrderResult():
                         self.results[message.evse_id, message.seq] = time.monotonic()
+                        self.counts[message.seq] += 1
             if condition():
                 return
             if time.monotonic() > deadline_s:
