@@ -251,6 +251,7 @@ class EngineOptions:
         max_associations: Clients at once.
         file_store: Folder of the file services, None for none.
         dynamic_data_sets: Clients may create data sets.
+        publishes_goose: The gateway sends the model's GOOSE; GoEna shows it.
     """
 
     identity: Identity = field(default_factory=Identity)
@@ -258,3 +259,4 @@ class EngineOptions:
     max_associations: int = 64
     file_store: str | None = None
     dynamic_data_sets: bool = False
+    publishes_goose: bool = False

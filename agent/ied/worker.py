@@ -32,7 +32,11 @@ async def _serve(worker: Worker) -> None:
     model = load_model(settings)
     bound = bind_model(settings, model)
     files = None if settings.ied.files is None else f"{settings.ied.files}/"
-    options = EngineOptions(Identity(revision=__version__), file_store=files)
+    options = EngineOptions(
+        Identity(revision=__version__),
+        file_store=files,
+        publishes_goose=bool(settings.ied.goose_interface),
+    )
     engine = create(settings.ied.engine, model, options)
     loop = asyncio.get_running_loop()
 

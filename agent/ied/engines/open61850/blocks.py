@@ -113,10 +113,11 @@ def report_blocks(domain: str, node: str, block: ReportBlock, owner: bool) -> li
     ]
 
 
-def goose_block(block: GooseBlock) -> Block:
+def goose_block(block: GooseBlock, published: bool) -> Block:
     """A GOOSE control block with its address; NdsCom where something is missing."""
     control, address = block.control, block.address
     values: dict[str, IECData] = {
+        "GoEna": BoolData(published),
         "GoID": VisibleStringData(control.app_id),
         "DatSet": VisibleStringData(data_set_name(block.data_set)),
         "ConfRev": UIntData(control.conf_rev),

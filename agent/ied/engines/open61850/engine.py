@@ -40,7 +40,7 @@ class Open61850Engine:
     max_associations = 1000
 
     def __init__(self, model: IedModel, options: EngineOptions) -> None:
-        self._tree = Tree(model)
+        self._tree = Tree(model, publishes_goose=options.publishes_goose)
         self._server = Server(
             self._tree.served, options.identity, options.report_buffer_bytes, self._refused
         )

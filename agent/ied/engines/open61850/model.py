@@ -37,11 +37,12 @@ _RESV_TMS_S: Final = 300
 class Tree:
     """The served model, and the leaf behind every node of it."""
 
-    def __init__(self, model: IedModel) -> None:
+    def __init__(self, model: IedModel, *, publishes_goose: bool = False) -> None:
         self.served = ServedModel(model.ied_name)
         self.leaves: dict[Node, DataAttribute] = {}
         self._nodes: dict[ObjectReference, Node] = {}
         owner = shows_owner(model)
+        self._publishes_goose = publishes_goose
         for device in model.devices:
             self.served.logical_devices[device.name] = {
                 node.name: self._logical_node(device, node, owner) for node in device.nodes
@@ -92,7 +93,7 @@ class Tree:
         return node
 
     def _logical_node(self, device: LogicalDevice, ln: LogicalNode, owner: bool) -> Node:
-        blocks = _blocks(device, ln, owner)
+        blocks = _blocks(device, ln, owner, self._publishes_goose)
         root = Node(ln.name, StructureType([]))
         for fc in _FC_ORDER:
             constraint = Node(fc, StructureType([]), root, fc)
@@ -203,13 +204,15 @@ def _triggers(da: DataAttribute) -> frozenset[str]:
     return frozenset(name for name, on in named if on)
 
 
-def _blocks(device: LogicalDevice, ln: LogicalNode, owner: bool) -> dict[str, list[Block]]:
+def _blocks(
+    device: LogicalDevice, ln: LogicalNode, owner: bool, published: bool
+) -> dict[str, list[Block]]:
     blocks: dict[str, list[Block]] = {}
     for report in ln.reports:
         fc = "BR" if report.control.buffered else "RP"
         blocks.setdefault(fc, []).extend(report_blocks(device.name, ln.name, report, owner))
     for goose in ln.gooses:
-        blocks.setdefault("GO", []).append(goose_block(goose))
+        blocks.setdefault("GO", []).append(goose_block(goose, published))
     if ln.setting_control is not None:
         blocks.setdefault("SP", []).append(setting_block(ln.setting_control))
     return blocks
