@@ -58,6 +58,9 @@ class Session(SECCCommunicationSession):  # type: ignore[misc]
         on_progress: Called after every answer that went out.
     """
 
+    session_id: str
+    ev_session_context: Any
+
     def __init__(
         self,
         transport: tuple[asyncio.StreamReader, asyncio.StreamWriter],
