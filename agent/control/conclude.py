@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from agent.control import conditions, views
 from agent.control.act import Action
+from agent.control.arbitration import Ledger
 from agent.control.decide import Decision
 from agent.control.follow import deliver, judge
 from agent.control.interface import Outputs
 from agent.control.sense import Sensed
 from agent.control.state import Clock, State
+from agent.messages import RequestOutcome
 
 TICK_S = 0.02
 SHORT_SHARE = 0.02
@@ -23,10 +25,7 @@ def conclude(
 ) -> tuple[State, Outputs]:
     """Return the next state and everything that others must know."""
     ranges, target = decision.ranges, decision.target
-    delivery = deliver(action.fleet, ranges, action.power_w, decision.wishes)
-    ledger, verdicts = judge(
-        sensed.ledger, delivery, target.droop_w, clock.now_s, clock.utc_s, state.parameters
-    )
+    ledger, verdicts = _judged(state, sensed, decision, action, clock)
     short_s = _short_since(state, sensed, decision, action, clock)
     found = [
         *conditions.of_frequency(sensed.frequency, clock.now_s, state.parameters),
@@ -61,8 +60,7 @@ def conclude(
         ticks=state.ticks + 1,
         setpoints_sent=state.setpoints_sent + len(action.setpoints),
     )
-    dropped = [action.fleet.ids[row] for row in sensed.heard.dropped.tolist()]
-    records, noted_w = views.records(state, after, target, ranges.rated_w, dropped, action.vetoed)
+    records, noted_w = views.records(state, after, decision, sensed.heard, action.vetoed)
     rows = views.rows_of(sensed.heard.rows, action.told)
     return replace(after, noted_w=noted_w), Outputs(
         setpoints=action.setpoints,
@@ -76,6 +74,16 @@ def conclude(
         requests=tuple(order.request for order in ledger.orders),
         settings=decision.settings,
     )
+
+
+def _judged(
+    state: State, sensed: Sensed, decision: Decision, action: Action, clock: Clock
+) -> tuple[Ledger, list[RequestOutcome]]:
+    if not sensed.ledger.orders:
+        return sensed.ledger, []
+    delivery = deliver(action.fleet, decision.ranges, action.power_w, decision.wishes)
+    droop_w = decision.target.droop_w
+    return judge(sensed.ledger, delivery, droop_w, clock.now_s, clock.utc_s, state.parameters)
 
 
 def _short_since(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -86,18 +87,19 @@ def plan(
     outside = _outside(expected_w, ranges, steps_w)
     moved = np.abs(wanted_w - expected_w) >= steps_w
     turned = np.abs(wanted_var - own.ordered_var) >= p.min_change_w
-    last = fleet.active & by_itself & (wanted_w != expected_w)
+    under_order = fleet.active
+    last = under_order & by_itself & (wanted_w != expected_w)
     wish = ranges.usable & (moved | turned | outside | last)
     changed, tokens = _within_budget(wish, outside, np.abs(wanted_w - expected_w), tokens)
-    changed[dropped] = fleet.column("online")[dropped] > 0
+    if dropped.size:
+        changed = changed.copy()
+        changed[dropped] = fleet.column("online")[dropped] > 0
     power_w = np.where(changed, wanted_w, expected_w)
     q_var = np.where(changed, wanted_var, own.ordered_var)
-    kept = fleet.active & (now_s - own.issued_s <= p.lease_s)
+    kept = under_order & (now_s - own.issued_s <= p.lease_s)
     settled = by_itself & (power_w == ranges.own_w)
     active = np.where(ranges.usable, np.where(changed, ~by_itself, kept & ~settled), kept)
-    age = (now_s - own.issued_s) / p.lease_s
-    due = ranges.usable & active & ~changed & (age >= _renewal_age(len(fleet)))
-    renewed, tokens = _within_budget(due, age >= RENEW_LATEST, age, tokens)
+    renewed, tokens = _renewals(fleet, ranges.usable & active & ~changed, now_s, tokens, p)
     return Plan(power_w, q_var, changed, renewed, active, tokens)
 
 
@@ -148,6 +150,17 @@ def issue(
     return replace(fleet, own=own), setpoints, rows
 
 
+def _renewals(
+    fleet: Fleet, candidates: Bools, now_s: float, tokens: float, p: Parameters
+) -> tuple[Bools, float]:
+    """Return whose lease is due, the oldest first within the budget."""
+    if not candidates.any():
+        return candidates, tokens
+    age = (now_s - fleet.own.issued_s) / p.lease_s
+    due = candidates & (age >= _renewal_age(len(fleet)))
+    return _within_budget(due, age >= RENEW_LATEST, age, tokens)
+
+
 def _outside(expected_w: Floats, ranges: Ranges, least_w: Floats) -> Bools:
     """Return whose order no longer fits its range: by a useful step, or in its direction."""
     low_w, high_w = ranges.low_w, ranges.high_w
@@ -163,7 +176,7 @@ def _within_budget(
     """Return which messages may go now, the weightiest first; urgent ones always do."""
     count = int(np.count_nonzero(wish))
     if count <= tokens:
-        return wish.copy(), tokens - count
+        return wish, tokens - count
     allowed: Bools = wish & urgent
     room = int(tokens) - int(np.count_nonzero(allowed))
     if room > 0:
@@ -172,6 +185,7 @@ def _within_budget(
     return allowed, max(0.0, tokens - int(np.count_nonzero(allowed)))
 
 
+@lru_cache(maxsize=4)
 def _renewal_age(count: int) -> Floats:
     """Return the share of the lease after which each EVSE is renewed, spread evenly."""
     spread = np.modf(np.arange(count) * GOLDEN)[0]

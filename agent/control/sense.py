@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.control.arbitration import Ledger, admit
 from agent.control.fleet import Fleet
@@ -17,7 +17,9 @@ from agent.messages import Measurement, RequestOutcome
 ACCOUNT_PERIOD_S = 0.2
 ADOPTION_QUIET_S = 0.5
 ADOPTION_LATEST_S = 2.0
-"""An adoption ends when no station was adopted for the one, or after the other."""
+ADOPTION_WITHIN_S = 30.0
+"""An adoption ends when no station was adopted for the first, or after the second; none begins
+later than the third after the start."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,9 +89,12 @@ def mean_voltage_pu(sensed: Sensed, state: State) -> float:
 
 
 def _adoption(recall: Recall, heard: Heard, now_s: float) -> Recall:
-    """Wait for the next station while vehicles at work are still being found."""
-    if not heard.adopted.size:
+    """Wait for the next station while vehicles at work are still being found.
+
+    Only soon after the start: later no station can hold up the others.
+    """
+    if not heard.adopted.size or now_s - recall.started_s > ADOPTION_WITHIN_S:
         return recall
     latest_s = recall.latest_s if now_s < recall.until_s else now_s + ADOPTION_LATEST_S
     until_s = max(recall.until_s, now_s + ADOPTION_QUIET_S)
-    return Recall(until_s=min(until_s, latest_s), latest_s=latest_s)
+    return replace(recall, until_s=min(until_s, latest_s), latest_s=latest_s)

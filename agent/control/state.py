@@ -28,11 +28,13 @@ class Recall:
     """What a restart needs to know of the time before it.
 
     Attributes:
+        started_s: Clock of the first step; infinite before it.
         saved_s: Clock of the state that was loaded; NaN where nothing was.
         until_s: While the fleet is being adopted nothing is dispatched; end of that.
         latest_s: The adoption ends by then at the latest.
     """
 
+    started_s: float = math.inf
     saved_s: float = math.nan
     until_s: float = -math.inf
     latest_s: float = math.inf
@@ -118,8 +120,10 @@ def recalled(state: State, now_s: float) -> State:
     """Return a loaded state at its first step; leases of before a reboot are void."""
     saved_s = state.recall.saved_s
     if math.isnan(saved_s):
-        return state
-    recall = Recall(until_s=now_s + 1.0, latest_s=now_s + 3.0)
+        if math.isfinite(state.recall.started_s):
+            return state
+        return replace(state, recall=Recall(started_s=now_s))
+    recall = Recall(started_s=now_s, until_s=now_s + 1.0, latest_s=now_s + 3.0)
     if saved_s <= now_s:
         return replace(state, recall=recall)
     return replace(

@@ -6,8 +6,8 @@ import numpy as np
 
 from agent.control.decide import Decision
 from agent.control.fleet import Fleet, Floats, Ints
+from agent.control.hearing import Heard
 from agent.control.interface import Record
-from agent.control.power import Target
 from agent.control.ranges import Ranges
 from agent.control.ride_through import Mode
 from agent.control.state import State
@@ -21,6 +21,7 @@ def loop_view(state: State, decision: Decision, power_w: Floats) -> LoopView:
     """Return the loop's inside; `state` is the one after the step."""
     ranges, target, limit = decision.ranges, decision.target, decision.limit
     ruler = decision.wishes.ruler
+    ordered_w = float(power_w.sum())
     return LoopView(
         mode=_mode(state),
         nominal_hz=state.parameters.nominal_hz,
@@ -28,10 +29,10 @@ def loop_view(state: State, decision: Decision, power_w: Floats) -> LoopView:
         droop_pu=decision.settings["k_uf"],
         droop_w=target.droop_w,
         target_w=target.target_w,
-        ordered_w=float(power_w.sum()),
+        ordered_w=ordered_w,
         delivered_w=float(state.fleet.delivered_w().sum()),
-        up_w=float((ranges.high_w - power_w)[ranges.usable].sum()),
-        down_w=float((power_w - ranges.low_w)[ranges.usable].sum()),
+        up_w=max(0.0, float(ranges.high_w.sum()) - ordered_w),
+        down_w=max(0.0, ordered_w - float(ranges.low_w.sum())),
         gain_w_per_hz=min(decision.gain_w_per_hz, limit.slope_w_per_hz) * state.swing.gain,
         gain_limit_w_per_hz=limit.slope_w_per_hz,
         gain_reason=limit.reason,
@@ -67,11 +68,12 @@ def evse_views(
 
 
 def records(
-    before: State, after: State, target: Target, rated_w: float, dropped: list[str], vetoed: int
+    before: State, after: State, decision: Decision, heard: Heard, vetoed: int
 ) -> tuple[tuple[Record, ...], float]:
     """Return what the audit must know, and the target that it now knows of."""
     found: list[Record] = []
-    noted_w = before.noted_w
+    target, noted_w = decision.target, before.noted_w
+    rated_w = decision.ranges.rated_w
     if abs(target.target_w - noted_w) > NOTABLE * rated_w:
         noted_w = target.target_w
         found.append(Record("dispatch", "control", f"target {noted_w:.0f} W", target.reason))
@@ -83,7 +85,17 @@ def records(
     if before.swing.gain != after.swing.gain:
         what = f"gain {after.swing.gain:.0%}"
         found.append(Record("oscillation", "control", what, "steady swings of the frequency"))
-    found += [Record("disconnect", name, "vehicle lost under an order") for name in dropped]
+    found += [
+        Record("disconnect", after.fleet.ids[row], "vehicle lost under an order")
+        for row in heard.dropped.tolist()
+    ]
+    found += [
+        Record("refusal", result.evse_id, f"order {result.seq} refused", result.reason)
+        for result in heard.refused
+    ]
+    if heard.adopted.size:
+        what = f"{heard.adopted.size} vehicles found at work and adopted"
+        found.append(Record("adoption", "control", what, "restart"))
     if vetoed:
         found.append(Record("guard", "control", f"{vetoed} orders changed", "outside the envelope"))
     return tuple(found), noted_w

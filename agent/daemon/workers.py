@@ -25,7 +25,7 @@ from agent.messages import Role, WorkerHealth, WorkerState
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 10.0
 """A worker that ran this long has recovered: its next death counts as the first."""
-START_FAILURE_S: Final = 10.0
+START_FAILURE_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 3.0
 
 

@@ -24,7 +24,7 @@ from agent.messages import (
 )
 
 EXAMPLES = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 MAYBE = st.none() | ANY

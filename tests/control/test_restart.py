@@ -49,7 +49,7 @@ def check_restart(make_bench, make_evse, seed, memory):
 
 
 @pytest.mark.parametrize("memory", [True, False], ids=["with state", "state lost"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_restart_in_mid_discharge_moves_at_most_one_percent(make_bench, make_evse, seed, memory):
     check_restart(make_bench, make_evse, seed, memory)
 
@@ -141,7 +141,7 @@ def test_a_trip_survives_a_restart(make_bench, make_evse):
     assert bench.power_w() == 0.0
 
 
-@pytest.mark.parametrize("cut", range(0, 400, 7))
+@pytest.mark.parametrize("cut", range(0, 400, 29))
 def test_a_damaged_state_is_refused_never_half_used(make_bench, make_evse, cut):
     bench = make_bench()
     bench.plug(make_evse("a/1"))

@@ -132,7 +132,7 @@ def test_the_step_limits_its_gain_and_the_closed_loop_is_calm(make_bench, make_e
 
 def test_a_wrongly_configured_inertia_is_caught_by_the_limit_cycle_detection(make_bench, make_evse):
     bench, area_w = fleet_in_small_area(make_bench, make_evse, inertia_s=1e6)
-    trace = closed_loop(bench, make_evse, true_inertia_s=2.0, area_w=area_w, seconds=40)
+    trace = closed_loop(bench, make_evse, true_inertia_s=2.0, area_w=area_w, seconds=30)
     assert np.ptp(trace[100:600]) > 0.3
     assert bench.state.swing.gain < 1.0
     assert AlarmCode.OSCILLATION in {alarm.code for alarm in bench.last.alarms}

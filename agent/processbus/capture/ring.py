@@ -38,6 +38,8 @@ _ETH_P_ALL: Final = 0x0003
 _RAW_HARDWARE: Final = 1 << 6
 """SOF_TIMESTAMPING_RAW_HARDWARE: the NIC's own clock, where it stamps frames."""
 _BLOCK: Final = 1 << 18
+_FIRST_LOOK: Final = 32
+"""Slots looked at first; the look widens as long as all of them are filled."""
 _STATUS_USER: Final = 0x01
 _STATUS_LOSING: Final = 0x04
 _STATUS_VLAN_VALID: Final = 0x10
@@ -133,10 +135,8 @@ class Ring:
         """
         self._release()
         first = self._next
-        window = self._words[first : first + most]
-        waiting = (window[:, 0] & _STATUS_USER).astype(bool)
-        count = len(window) if waiting.all() else int(np.argmin(waiting))
-        header = window[:count, :8].astype(np.int64)
+        count = self._waiting(min(most, self._settings.slots - first))
+        header = self._words[first : first + count, :8].astype(np.int64)
         self._held = count
         if count and (header[:, 0] & _STATUS_LOSING).any():
             self._count_drops()
@@ -148,6 +148,20 @@ class Ring:
             time_ns=header[:, 4] * 1_000_000_000 + header[:, 5],
             vlan=np.where(header[:, 0] & _STATUS_VLAN_VALID, header[:, 6] & 0xFFFF, UNTAGGED),
         )
+
+    def _waiting(self, most: int) -> int:
+        """Number of slots in a row that the kernel has filled."""
+        count, look = 0, _FIRST_LOOK
+        while count < most:
+            # A slot's status is in a cache line of its own: look no further than needed.
+            begin = self._next + count
+            status = self._words[begin : begin + min(look, most - count), 0]
+            filled = (status & _STATUS_USER).astype(bool)
+            if not filled.all():
+                return count + int(np.argmin(filled))
+            count += len(status)
+            look *= 4
+        return count
 
     def _release(self) -> None:
         self._words[self._next : self._next + self._held, 0] = 0

@@ -41,6 +41,7 @@ class Tree:
         self.served = ServedModel(model.ied_name)
         self.leaves: dict[Node, DataAttribute] = {}
         self._nodes: dict[ObjectReference, Node] = {}
+        self._constraints: dict[int, frozenset[FC]] = {}
         owner = shows_owner(model)
         self._publishes_goose = publishes_goose
         for device in model.devices:
@@ -100,6 +101,8 @@ class Tree:
             for block in blocks.get(fc, ()):
                 constraint.children[block[0]] = _block_node(block, constraint)
             for do in ln.objects:
+                if FC(fc) not in self._constraints_of(do):
+                    continue
                 below = self._object(do, FC(fc), constraint)
                 if below is not None:
                     constraint.children[do.name] = below
@@ -108,6 +111,16 @@ class Tree:
                 root.children[fc] = constraint
         root.mms_type = _structure(root)
         return root
+
+    def _constraints_of(self, do: DataObject) -> frozenset[FC]:
+        """The constraints that a data object has attributes of; objects share their types."""
+        known = self._constraints.get(id(do))
+        if known is None:
+            found = {da.fc for da in do.attributes}
+            found |= {FC.SG} if FC.SE in found else set()
+            known = frozenset(found).union(*(self._constraints_of(sub) for sub in do.sub_objects))
+            self._constraints[id(do)] = known
+        return known
 
     def _object(self, do: DataObject, fc: FC, parent: Node) -> Node | None:
         """A data object as far as it has attributes of one constraint."""

@@ -1,0 +1,79 @@
+"""Receive a generator's frames as the worker does, alone in a process, and print figures as JSON.
+
+`python -m tests.processbus.receiver --interface IF --seconds 10` after its line `ready`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import select
+import time
+
+import agent.processbus  # noqa: F401 - first: it settles the number of BLAS threads
+from agent.messages import Measurement
+from agent.processbus.bus import ProcessBusReader
+from agent.processbus.capture.source import CaptureOptions, InterfaceSource
+from agent.processbus.filters import FilterChoice
+from agent.processbus.goose.receiver import GooseReceiver
+from agent.processbus.pipeline import Pipeline
+from agent.processbus.timeline import LiveTimeline
+from agent.processbus.tracks import TrackRules
+from agent.processbus.worker import LONGEST_PAUSE_S, SHORTEST_PAUSE_S
+
+SETTLE_S = 1.0
+
+
+def percentile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)] if ordered else math.nan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--interface", required=True)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rate", type=int, default=4800)
+    arguments = parser.parse_args()
+    filters = FilterChoice(50)
+    filters.design(arguments.rate)
+    timeline = LiveTimeline(time.monotonic, time.time)
+    pipeline = Pipeline(TrackRules(50), filters, timeline, time.monotonic)
+    source = InterfaceSource(arguments.interface, CaptureOptions(goose=False))
+    reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
+    print("ready", flush=True)
+    while not source.received:
+        for _ in reader.step():
+            pass
+        time.sleep(0.001)
+    begun_s, cpu_s = time.monotonic(), time.process_time()
+    latencies_ms: list[float] = []
+    while (now_s := time.monotonic()) < begun_s + arguments.seconds:
+        settled = now_s > begun_s + SETTLE_S
+        latencies_ms += [
+            (m.published_s - m.wire_s) * 1000
+            for m in reader.step()
+            if isinstance(m, Measurement) and settled
+        ]
+        pause_s = min(max(reader.idle_s(), SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
+        select.select([], [], [], pause_s)
+    cpu_s, lasted_s = time.process_time() - cpu_s, time.monotonic() - begun_s
+    for _ in reader.step():
+        pass
+    reader.close()
+    for group in pipeline.groups:
+        group.settle_counters()
+    figures = {
+        "frames_received": source.received,
+        "frames_lost": source.dropped,
+        "cpu_share": cpu_s / lasted_s,
+        "reports": len(latencies_ms),
+        "latency_p50_ms": percentile(latencies_ms, 0.5),
+        "latency_p99_ms": percentile(latencies_ms, 0.99),
+    }
+    print(json.dumps(figures), flush=True)
+
+
+if __name__ == "__main__":
+    main()
