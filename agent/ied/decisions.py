@@ -114,6 +114,10 @@ class Decisions:
             return AddCause.BLOCKED_BY_PROCESS
         return self._orders.place(order, bound, target, lease_s)
 
+    def may_be_written(self, reference: ObjectReference) -> bool:
+        """Droop settings, deadbands and timeouts, and set points that show nothing."""
+        return reference in self._state.bound.settings or self._is_configurable(reference)
+
     def check_write(
         self, session: Session, reference: ObjectReference, value: Native
     ) -> AccessError | None:

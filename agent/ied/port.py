@@ -169,6 +169,9 @@ class Decider(Protocol):
     def execute(self, order: ControlOrder) -> AddCause | None:
         """Start an accepted operate; None: it runs, and `Engine.finish` follows."""
 
+    def may_be_written(self, reference: ObjectReference) -> bool:
+        """Whether any client could ever write a leaf; an engine need not ask for the others."""
+
     def check_write(
         self, session: Session, reference: ObjectReference, value: Native
     ) -> AccessError | None:

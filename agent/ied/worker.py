@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 
 from loguru import logger
@@ -29,6 +30,7 @@ def main(worker: Worker) -> int:
 
 async def _serve(worker: Worker) -> None:
     settings = worker.settings
+    gc.disable()  # hundreds of thousands of objects that all stay: collecting finds nothing
     model = load_model(settings)
     bound = bind_model(settings, model)
     files = None if settings.ied.files is None else f"{settings.ied.files}/"
@@ -52,6 +54,8 @@ async def _serve(worker: Worker) -> None:
     front = Front(engine, _limits(settings, engine), service.decisions.audit)
     gate = _gate(settings)
     service.start()
+    gc.freeze()
+    gc.enable()
     try:
         await _listen(front, settings, gate)
         logger.info("{} is served by {}", model.ied_name, settings.ied.engine)

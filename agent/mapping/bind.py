@@ -14,9 +14,12 @@ from agent.mapping.fields import Getter, Scope, resolve
 from agent.mapping.model import ControlRow, DeviceMap, Mapping, SettingRow, ValueRow
 from agent.scl.live import DataAttribute, DataObject, IedModel, LogicalDevice, LogicalNode
 
-_VALUE_PATHS: Final = (
-    "mag.f", "mag.i", "cVal.mag.f", "mxVal.f", "mxVal.i", "stVal", "actVal", "valWTr.posVal",
-    "setMag.f", "setMag.i", "setVal", "setTm", "setSrcRef",
+_VALUE_PATHS: Final = tuple(
+    tuple(text.split("."))
+    for text in (
+        "mag.f", "mag.i", "cVal.mag.f", "mxVal.f", "mxVal.i", "stVal", "actVal", "valWTr.posVal",
+        "setMag.f", "setMag.i", "setVal", "setTm", "setSrcRef",
+    )
 )  # fmt: skip
 """Where the value of a data object is, by CDC: MV, CMV, APC, SPS…, BCR, BSC, ASG, SPG…, TSG, ORG
 (IEC 61850-7-3 Ed. 2.1, clause 7)."""
@@ -88,7 +91,11 @@ def _targets(
 ) -> Iterator[tuple[LogicalNode, tuple[str, ...]]]:
     """Nodes that match the first part of a name, with the path below; one finding if none."""
     pattern, *path = name.split(".")
-    nodes = [node for node in device.nodes if fnmatch.fnmatchcase(node.name, pattern)]
+    if "*" in pattern:
+        nodes = [node for node in device.nodes if fnmatch.fnmatchcase(node.name, pattern)]
+    else:
+        named = device.node(pattern)
+        nodes = [] if named is None else [named]
     if not path:
         findings.append(Finding(where, "names a logical node, not a data object"))
         return
@@ -117,11 +124,14 @@ def _value_leaf(
     found = _find(node, path)
     if isinstance(found, DataAttribute):
         return (path, found) if not found.children else None
+    if found is None:
+        return None
     for candidate in _VALUE_PATHS:
-        below = (*path, *candidate.split("."))
-        leaf = _find(node, below)
+        leaf: DataObject | DataAttribute | None = found
+        for name in candidate:
+            leaf = None if leaf is None else leaf.child(name)
         if isinstance(leaf, DataAttribute) and not leaf.children:
-            return below, leaf
+            return (*path, *candidate), leaf
     return None
 
 

@@ -206,24 +206,26 @@ def test_a_setting_that_the_control_refuses_stays_as_it_was(live: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "written", "code"),
+    ("name", "written", "codes"),
     [
-        ("DLFW1$SP$HzStr$setMag$f", FloatData(float("nan")), 11),
-        ("DLFW1$SP$HzStr$setMag$f", FloatData(1000.0), 11),
-        ("DLFW1$SP$HzStr$setMag$f", IntData(50), 7),
-        ("DSTO1$SP$ChaWMax$setMag$f", FloatData(1.0), 3),
-        ("MMXU1$MX$TotW$mag$f", FloatData(1.0), 3),
-        ("LLN0$ST$Beh$stVal", IntData(5), 3),
-        ("DWGC1$CF$WSpt$ctlModel", IntData(1), 3),
-        ("DESE1$DC$EVSENam$vendor", FloatData(1.0), 7),
+        ("DLFW1$SP$HzStr$setMag$f", FloatData(float("nan")), {11}),
+        ("DLFW1$SP$HzStr$setMag$f", FloatData(1000.0), {11}),
+        ("DLFW1$SP$HzStr$setMag$f", IntData(50), {7}),
+        ("DSTO1$SP$ChaWMax$setMag$f", FloatData(1.0), {3}),
+        ("MMXU1$MX$TotW$mag$f", FloatData(1.0), {3}),
+        ("LLN0$ST$Beh$stVal", IntData(5), {3}),
+        ("DWGC1$CF$WSpt$ctlModel", IntData(1), {3}),
+        ("DESE1$DC$EVSENam$vendor", FloatData(1.0), {3, 7}),
     ],
 )
-def test_a_write_that_must_not_be_is_refused(live: Any, name: str, written: Any, code: int) -> None:
+def test_a_write_that_must_not_be_is_refused(
+    live: Any, name: str, written: Any, codes: Any
+) -> None:
     with live.client() as client:
         before = client.read(f"V2G1EVSE1/{name}")
         with pytest.raises(DataAccessError) as refused:
             client.write(f"V2G1EVSE1/{name}", written)
-        assert refused.value.code == code
+        assert refused.value.code in codes
         assert client.read(f"V2G1EVSE1/{name}") == before
 
 

@@ -36,7 +36,9 @@ from agent.scl.live import IedModel
 MAX_ASSOCIATIONS: Final = 5
 """Compiled into the wheel."""
 _LOOPBACK: Final = "127.0.0.1"
-_WRITABLE: Final = (FC.SP, FC.CF, FC.SE, FC.SV, FC.DC, FC.BL)
+_ASKED: Final = (FC.SP, FC.CF)
+_POLICY_CODES: Final = (2, 3, 4, 5, 7, 10)
+"""FunctionalConstraint of the library: SP, SV, CF, DC, SE, BL."""
 _STRANGER: Final = Session(0, "unknown", 0, rights=Right.NONE)
 
 
@@ -191,8 +193,20 @@ class Libiec61850Engine:
         self._lib.IedServer_setReadAccessHandler(self._server, reader, None)
 
     def _handle_writes(self) -> None:
-        lib = self._lib
-        numbered = [ref for ref in self._model.attributes if ref.fc in _WRITABLE]
+        """Ask the IED for those leaves alone that it ever lets a client write.
+
+        The library denies the others by itself; it looks handlers up in a list, so that one for
+        every leaf would take minutes on a large model.
+        """
+        lib, decider = self._lib, self._decider
+        numbered = [
+            reference
+            for reference in self._model.attributes
+            if reference.fc is FC.SE
+            or (
+                reference.fc in _ASKED and decider is not None and decider.may_be_written(reference)
+            )
+        ]
 
         def write(_attribute: Handle, value: Handle, connection: Handle, parameter: int) -> int:
             try:
@@ -203,8 +217,8 @@ class Libiec61850Engine:
 
         handler = c.WriteHandler(write)
         self._kept.append(handler)
-        for code in (2, 3, 4, 5, 7, 10):  # SP SV CF DC SE BL
-            lib.IedServer_setWriteAccessPolicy(self._server, code, c.POLICY_ALLOW)
+        for code in _POLICY_CODES:
+            lib.IedServer_setWriteAccessPolicy(self._server, code, c.POLICY_DENY)
         for number, reference in enumerate(numbered, start=1):
             handle = self._model.attributes[reference]
             lib.IedServer_handleWriteAccess(self._server, handle, handler, number)

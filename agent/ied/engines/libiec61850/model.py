@@ -20,6 +20,8 @@ from agent.scl.live import (
 )
 from agent.scl.model_control import OptFields, TriggerOptions
 
+MAX_DEVICES: Final = 40
+"""The library searches lists for every update; beyond this a change takes too long to show."""
 _FC_CODE: Final = {
     name: code
     for code, name in enumerate(
@@ -151,6 +153,10 @@ class NativeModel:
 def lacks(model: IedModel) -> list[Finding]:
     """What the model has and this engine cannot serve."""
     findings: list[Finding] = []
+    if len(model.devices) > MAX_DEVICES:
+        what = f"{len(model.devices)} logical devices; the libiec61850 engine serves {MAX_DEVICES}"
+        hint = "use ied.engine = 'open61850', or groups of EVSEs"
+        findings.append(Finding(model.ied_name, what, hint))
     for device in model.devices:
         for node in device.nodes:
             where = f"{device.name}/{node.name}"

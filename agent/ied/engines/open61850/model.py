@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from open61850.data import IECData
 from open61850.mms.pdu import ObjectName
 from open61850.mms.types import ArrayType, MmsType, StructureType
 from open61850.server.model import IedModel as ServedModel
@@ -27,11 +28,16 @@ from agent.scl.live import (
     split_index,
 )
 
-_FC_ORDER: Final = (
-    "MX", "ST", "CO", "CF", "DC", "SP", "SG", "RP", "LG", "BR", "GO", "SV", "SE", "MS", "US", "EX",
-    "SR", "OR", "BL",
+_FC_ORDER: Final = tuple(
+    FC(name)
+    for name in (
+        "MX", "ST", "CO", "CF", "DC", "SP", "SG", "RP", "LG", "BR", "GO", "SV", "SE", "MS", "US",
+        "EX", "SR", "OR", "BL",
+    )
 )  # fmt: skip
 _RESV_TMS_S: Final = 300
+_EMPTY: Final = StructureType([])
+"""Type of a structure until its members are known; replaced, never changed."""
 
 
 class Tree:
@@ -41,7 +47,9 @@ class Tree:
         self.served = ServedModel(model.ied_name)
         self.leaves: dict[Node, DataAttribute] = {}
         self._nodes: dict[ObjectReference, Node] = {}
+        # By the identity of the SCL's nodes, which logical devices of one type share.
         self._constraints: dict[int, frozenset[FC]] = {}
+        self._scalars: dict[int, tuple[MmsType, IECData, frozenset[str]]] = {}
         owner = shows_owner(model)
         self._publishes_goose = publishes_goose
         for device in model.devices:
@@ -95,15 +103,19 @@ class Tree:
 
     def _logical_node(self, device: LogicalDevice, ln: LogicalNode, owner: bool) -> Node:
         blocks = _blocks(device, ln, owner, self._publishes_goose)
-        root = Node(ln.name, StructureType([]))
+        root = Node(ln.name, _EMPTY)
+        present: dict[FC, list[DataObject]] = {}
+        for do in ln.objects:
+            for fc in self._constraints_of(do):
+                present.setdefault(fc, []).append(do)
         for fc in _FC_ORDER:
-            constraint = Node(fc, StructureType([]), root, fc)
+            if fc not in present and fc not in blocks:
+                continue
+            constraint = Node(fc, _EMPTY, root, fc)
             for block in blocks.get(fc, ()):
                 constraint.children[block[0]] = _block_node(block, constraint)
-            for do in ln.objects:
-                if FC(fc) not in self._constraints_of(do):
-                    continue
-                below = self._object(do, FC(fc), constraint)
+            for do in present.get(fc, ()):
+                below = self._object(do, fc, constraint)
                 if below is not None:
                     constraint.children[do.name] = below
             if constraint.children:
@@ -126,7 +138,7 @@ class Tree:
         """A data object as far as it has attributes of one constraint."""
         if do.count:
             return self._array_of_objects(do, fc, parent)
-        node = Node(do.name, StructureType([]), parent)
+        node = Node(do.name, _EMPTY, parent)
         for child in do.children:
             if isinstance(child, DataObject):
                 below = self._object(child, fc, node)
@@ -138,7 +150,7 @@ class Tree:
         return node if node.children else None
 
     def _array_of_objects(self, do: DataObject, fc: FC, parent: Node) -> Node | None:
-        node = Node(do.name, StructureType([]), parent)
+        node = Node(do.name, _EMPTY, parent)
         special = dict(do.elements)
         for index in range(do.count):
             element = special.get(index, do)
@@ -153,7 +165,7 @@ class Tree:
     def _attribute(self, da: DataAttribute, fc: FC, parent: Node) -> Node:
         if not da.count:
             return self._scalar(da.name, da, fc, parent)
-        node = Node(da.name, StructureType([]), parent)
+        node = Node(da.name, _EMPTY, parent)
         special = dict(da.elements)
         for index in range(da.count):
             element = special.get(index, da)
@@ -163,12 +175,16 @@ class Tree:
 
     def _scalar(self, name: str, da: DataAttribute, fc: FC, parent: Node) -> Node:
         if da.b_type is not BasicType.STRUCT:
-            node = Node(name, mms_type(da.b_type), parent)
-            node.value = to_data(da.b_type, initial_value(da))
-            node.triggers = _triggers(da) or parent.triggers
+            known = self._scalars.get(id(da))
+            if known is None:
+                value = to_data(da.b_type, initial_value(da))
+                known = self._scalars[id(da)] = (mms_type(da.b_type), value, _triggers(da))
+            node = Node(name, known[0], parent)
+            node.value = known[1]
+            node.triggers = known[2] or parent.triggers
             self.leaves[node] = da
             return node
-        node = Node(name, StructureType([]), parent)
+        node = Node(name, _EMPTY, parent)
         node.triggers = _triggers(da) or parent.triggers
         for child in da.children:
             node.children[child.name] = self._attribute(child, fc, node)
@@ -214,7 +230,7 @@ def _serves(do: DataObject, da: DataAttribute, fc: FC) -> bool:
 
 def _triggers(da: DataAttribute) -> frozenset[str]:
     named = (("dchg", da.dchg), ("qchg", da.qchg), ("dupd", da.dupd))
-    return frozenset(name for name, on in named if on)
+    return frozenset([name for name, on in named if on])
 
 
 def _blocks(
