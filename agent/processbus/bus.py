@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ from agent.scl import Subscriptions, read_scl, subscriptions
 USUAL_SAMPLES_PER_CYCLE: Final = 80
 BUSY_FRAMES: Final = 400
 """So many frames at once are not left to gather until the next report is due."""
-BUSY_PAUSE_S: Final = 0.003
+BUSY_PAUSE_S: Final = 0.01
 
 
 class ProcessBusReader:
@@ -62,7 +63,7 @@ class ProcessBusReader:
         self._timeline = timeline
         self._events = events
         self._supervision = SvSupervision(pipeline.table, pipeline.rules.expected)
-        self._busy = False
+        self._busy = self._behind = False
         self._vote = SourceVote(VotingSettings(nominal_hz=pipeline.rules.nominal_hz))
         self._trust_utc = read_clock().synchronised
 
@@ -75,8 +76,9 @@ class ProcessBusReader:
                 yield message
 
     def _messages(self) -> Iterator[Message]:
+        begun_s = self._timeline.now_s()
         taken = self._source.take()
-        self._busy = len(taken) > BUSY_FRAMES
+        self._busy, self._behind = len(taken) > BUSY_FRAMES, not taken.drained
         now_s = time.monotonic()
         if len(taken.goose):
             utc_ns = time.time_ns() if self._trust_utc else None
@@ -84,15 +86,17 @@ class ProcessBusReader:
         yield from self._goose.expire(now_s)
         for frames in taken.sv:
             self._pipeline.feed(frames)
-        yield from self._pipeline.reports(self._timeline.now_s())
+        # Samples that still wait in a ring, or came since, are not missing.
+        yield from self._pipeline.reports(taken.known_until_s(begun_s, self._timeline.bus_s))
 
     def idle_s(self) -> float:
         """How long nothing can become due."""
-        if self._busy:
-            return BUSY_PAUSE_S
         now_s = self._timeline.now_s()
+        if self._behind:
+            return 0.0
+        longest_s = BUSY_PAUSE_S if self._busy else math.inf
         expiry_s = self._goose.expiry_s() - time.monotonic()
-        return min(self._pipeline.due_s(now_s) - now_s, expiry_s)
+        return min(self._pipeline.due_s(now_s) - now_s, expiry_s, longest_s)
 
     def urgent(self) -> list[int]:
         """Descriptors to wake up for."""

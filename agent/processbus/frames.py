@@ -87,6 +87,15 @@ class Frames:
         return windows[start]
 
 
+_NOTHING: Final[IntArray] = np.zeros(0, dtype=np.int64)
+_NO_FRAMES: Final = Frames(np.zeros(SLACK, dtype=np.uint8), _NOTHING, _NOTHING, _NOTHING, _NOTHING)
+
+
+def empty_frames() -> Frames:
+    """Return no frames."""
+    return _NO_FRAMES
+
+
 def frames_from_bytes(frames: Iterable[bytes], time_ns: Iterable[int]) -> Frames:
     """Return frames that are given one by one (tests, tools)."""
     parts = list(frames)

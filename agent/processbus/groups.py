@@ -25,6 +25,7 @@ CAPACITY_S: Final = 1.0
 """Half for samples that wait, half for those a record of an event begins with."""
 PATIENT_REPORTS: Final = 10
 """A stream that misses so many reports in a row, though its frames come, starts anew."""
+DELAY_GAIN: Final = 0.1
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 CONFLICT: Final = 4
@@ -96,6 +97,7 @@ class Group:
         self._seen_arrival = np.full(rows, now_s)
         self._report = self._first_report(start)
         self._first_s = 0.0
+        self._usual_delay_s = 0.0
 
     def _first_report(self, start: int) -> int:
         """Number since 1970 of the first report that needs no sample before `start`."""
@@ -147,6 +149,11 @@ class Group:
     def due_s(self) -> float:
         """When that sample is taken, on the grid."""
         return self.due_index / self.rate_hz
+
+    @property
+    def expected_s(self) -> float:
+        """When that sample usually has arrived, on the grid: one wake-up finds it there."""
+        return self.due_s + self._usual_delay_s
 
     def write(
         self,
@@ -251,6 +258,7 @@ class Group:
         newest = self.due_index
         while self._pushed <= newest:
             self._push(min(newest + 1, self._pushed + self._capacity // 4))
+        self._learn_delay(newest)
         # Frames still come, but never in time: its clock has drifted or was set.
         absent = self._live & (self._head < newest)
         talking = self._last_arrival > self._seen_arrival
@@ -304,6 +312,14 @@ class Group:
         if backwards.any():
             for number, count in enumerate(backwards.sum(axis=0).tolist()):
                 self.tracks[number].counters.reordered += count
+
+    def _learn_delay(self, newest: int) -> None:
+        """Follow how long after it was taken the newest sample of a report arrives."""
+        came = self._last_needed[self._last_needed > 0]
+        if len(came):
+            delay_s = float(came.max()) - self.tracks[0].offset_s - newest / self.rate_hz
+            step_s = min(max(delay_s, 0.0), SILENCE_S) - self._usual_delay_s
+            self._usual_delay_s += DELAY_GAIN * step_s
 
     def settle_counters(self) -> None:
         """Bring `samples` and `duplicates` of every track up to date."""

@@ -70,9 +70,11 @@ def live_reports(options: MonitorOptions) -> Iterator[Report]:
     pipeline, keep = _pipeline(options, timeline, wait=False)
     try:
         while True:
-            for frames in source.take().sv:
+            begun_s = timeline.now_s()
+            taken = source.take()
+            for frames in taken.sv:
                 pipeline.feed(frames)
-            for measurement in pipeline.reports(timeline.now_s()):
+            for measurement in pipeline.reports(taken.known_until_s(begun_s, timeline.bus_s)):
                 if keep(measurement):
                     yield measurement, time.time()
             wait_s = pipeline.due_s(timeline.now_s()) - timeline.now_s()

@@ -123,9 +123,10 @@ class Pipeline:
             self._lanes.rebuild(self.table, self.groups)
 
     def due_s(self, now_s: float) -> float:
-        """Bus time at which the next report can be complete at the earliest."""
+        """Bus time at which the next report can usually be made."""
         return min(
-            (group.due_s + group.tracks[0].offset_s for group in self.groups), default=now_s + 0.1
+            (group.expected_s + group.tracks[0].offset_s for group in self.groups),
+            default=now_s + 0.1,
         )
 
     def _place(self, block: SampleBlock) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.errors import UnavailableError
 from agent.processbus.capture import bpf
-from agent.processbus.frames import UNTAGGED, Frames
+from agent.processbus.frames import UNTAGGED, Frames, empty_frames
 
 _SOL_PACKET: Final = 263
 _ADD_MEMBERSHIP: Final = 1
@@ -99,6 +99,8 @@ class Ring:
         self._held = 0
         self.received = 0
         self.dropped = 0
+        self.drained = True
+        """The last `take` left nothing that had come before it."""
 
     def _open(self, interface: str, program: bpf.Program) -> None:
         sock, settings = self._socket, self._settings
@@ -136,6 +138,9 @@ class Ring:
         self._release()
         first = self._next
         count = self._waiting(min(most, self._settings.slots - first))
+        self.drained = count < min(most, self._settings.slots - first)
+        if count == 0:
+            return empty_frames()
         header = self._words[first : first + count, :8].astype(np.int64)
         self._held = count
         if count and (header[:, 0] & _STATUS_LOSING).any():

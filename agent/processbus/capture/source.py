@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.processbus.capture import bpf
 from agent.processbus.capture.ring import Ring, RingSettings
-from agent.processbus.capture.virtual import PREFIX, VirtualReceiver, empty_frames
-from agent.processbus.frames import ETHERTYPE_GOOSE, ETHERTYPE_SV, Frames, ether_types
+from agent.processbus.capture.virtual import PREFIX, VirtualReceiver
+from agent.processbus.frames import (
+    ETHERTYPE_GOOSE,
+    ETHERTYPE_SV,
+    Frames,
+    IntArray,
+    empty_frames,
+    ether_types,
+)
+
+FloatArray = NDArray[np.float64]
 
 _SMALL: Final = RingSettings(slot=256, slots=1 << 16)
 _LARGE: Final = RingSettings(slot=2048, slots=1 << 13)
@@ -39,10 +50,27 @@ class CaptureOptions:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What waited: sampled values by ring, and GOOSE."""
+    """What waited: sampled values by ring, and GOOSE.
+
+    Attributes:
+        drained: Everything that had come by then is in it.
+    """
 
     sv: tuple[Frames, ...]
     goose: Frames
+    drained: bool = True
+
+    def known_until_s(self, now_s: float, bus_s: Callable[[IntArray], FloatArray]) -> float:
+        """Bus time up to which nothing that came is missing here.
+
+        Args:
+            now_s: Bus time just before these were taken.
+            bus_s: Translates time stamps.
+        """
+        if self.drained or not self.sv:
+            return now_s
+        newest = [float(bus_s(frames.time_ns[-1:])[0]) for frames in self.sv]
+        return min(now_s, *newest)
 
     def __len__(self) -> int:
         return sum(len(frames) for frames in self.sv) + len(self.goose)
@@ -94,6 +122,7 @@ class InterfaceSource:
         return Taken(
             tuple(frames for frames in taken if len(frames)),
             self._goose.take() if self._goose else empty_frames(),
+            all(ring.drained for ring in self._rings),
         )
 
     def urgent(self) -> list[int]:

@@ -17,11 +17,9 @@ import time
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from agent.errors import UnavailableError
 from agent.processbus.capture.records import RecordFormat, pack_records, padded, records
-from agent.processbus.frames import SLACK, Frames, IntArray
+from agent.processbus.frames import Frames
 
 PREFIX: Final = "virtual:"
 MAX_BATCH: Final = 1 << 16
@@ -138,9 +136,3 @@ class VirtualSender:
         """Leave the bus."""
         for receiver in self._receivers.values():
             receiver.close()
-
-
-def empty_frames() -> Frames:
-    """Return no frames."""
-    nothing: IntArray = np.zeros(0, dtype=np.int64)
-    return Frames(np.zeros(SLACK, dtype=np.uint8), nothing, nothing, nothing, nothing)
