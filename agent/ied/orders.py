@@ -158,7 +158,7 @@ class Orders:
             kind=_request_kind(bound, order.value),
             target=target,
             value=_request_value(bound, order.value),
-            lease_s=lease_s or self._lease_s,
+            lease_s=lease_s if lease_s is not None and lease_s > 0 else self._lease_s,
             received_s=time.monotonic(),
             t_utc_s=time.time(),
             setting=_request_setting(bound, order.value),

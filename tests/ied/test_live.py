@@ -244,6 +244,16 @@ def test_set_points_modes_and_deadbands_survive_a_restart(
         assert value(client, "V2G1EVSE2/DSTO1$ST$Beh$stVal") == 2
 
 
+@pytest.mark.parametrize("reversion_s", [0, -67])
+def test_without_a_reversion_time_an_order_has_the_configured_lease(
+    live: Any, reversion_s: int
+) -> None:
+    with live.client() as client:
+        client.write("V2G1EVSE1/DWGC1$SP$RvrtTms$setVal", IntData(reversion_s))
+        operate(client, WSPT, power(1000.0))
+    assert live.control.requests[-1].lease_s == 300.0
+
+
 def test_a_deadband_holds_the_magnitude(live: Any) -> None:
     with live.client() as client:
         client.write("V2G1EVSE1/MMXU1$CF$TotW$db", UIntData(5000))  # 5 % of 22 kW

@@ -57,17 +57,18 @@ def free_port() -> int:
 
 
 def start(config: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "agent.ied.worker", "--config", str(config), "--name", "ied"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    with (config.parent / "stderr.log").open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "agent.ied.worker", "--config", str(config), "--name", "ied"],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
 
 
 def run_to_end(config: Path) -> tuple[int, str]:
     process = start(config)
-    _, stderr = process.communicate(timeout=30)
-    return process.returncode, stderr.decode()
+    code = process.wait(timeout=30)
+    return code, (config.parent / "stderr.log").read_text()
 
 
 class Control:
@@ -113,8 +114,6 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, scene: Any) -> Itera
     if worker.poll() is None:
         worker.kill()
     worker.wait(10)
-    if worker.stderr is not None:
-        worker.stderr.close()
     control.stop()
 
 
@@ -234,9 +233,6 @@ def test_a_killed_worker_serves_again_when_it_is_started_again(
         second.kill()
         second.wait(10)
         control.stop()
-        for worker in (first, second):
-            assert worker.stderr is not None
-            worker.stderr.close()
 
 
 def mutations(seed: int) -> Iterator[bytes]:
