@@ -1,6 +1,6 @@
 """What every worker process shares: its start, its link to the control, its heartbeat.
 
-A worker is `python -m agent.<room>.worker --config FILE --name NAME [--supervised]`. It says
+A worker is `python -m agent.<room>.worker --config FILE --name NAME [--supervised PID]`. It says
 `Hello`, sends a `Heartbeat` twice a second, and ends with the daemon when the daemon started it
 (`--supervised`); under systemd it stays, reconnects and states its values again.
 """
@@ -59,8 +59,8 @@ def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:
     """
     arguments = _parse_arguments(role)
     set_up_logging(arguments.name)
-    if arguments.supervised:
-        end_with_parent()
+    if arguments.supervised is not None:
+        end_with_parent(arguments.supervised)
     try:
         settings = load_settings(arguments.config)
         link = Link(settings.control_socket, role, arguments.name)
@@ -80,13 +80,25 @@ def _parse_arguments(role: Role) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=f"v2g-agent worker: {role}")
     parser.add_argument("--config", type=Path, default=DEFAULT_PATH)
     parser.add_argument("--name", default=str(role))
-    parser.add_argument("--supervised", action="store_true", help="end with the parent process")
+    parser.add_argument(
+        "--supervised",
+        type=int,
+        nargs="?",
+        const=0,
+        metavar="PID",
+        help="end with the parent process, which is PID",
+    )
     return parser.parse_args()
 
 
-def end_with_parent() -> None:
-    """Ask the kernel to end this process when its parent dies, however it dies."""
-    parent = os.getppid()
+def end_with_parent(parent: int | None = None) -> None:
+    """Ask the kernel to end this process when its parent dies, however it dies.
+
+    Args:
+        parent: The pid of the parent that started it; one that died before this call is then
+            noticed too.
+    """
+    parent = parent or os.getppid()
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:  # it died before the call

@@ -155,6 +155,7 @@ class Supervisor:
             "--name",
             spec.name,
             "--supervised",
+            str(os.getpid()),
             *spec.arguments,
         ]
         worker.process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
