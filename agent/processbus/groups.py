@@ -26,6 +26,10 @@ CAPACITY_S: Final = 1.0
 PATIENT_REPORTS: Final = 10
 """A stream that misses so many reports in a row, though its frames come, starts anew."""
 DELAY_GAIN: Final = 0.1
+DARK_S: Final = 0.1
+"""A row without any sample for this long is fed with zeros and reported as invalid,"""
+DOUBT_S: Final = 0.2
+"""and so long after its samples came back: no window reaches further."""
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 CONFLICT: Final = 4
@@ -43,6 +47,7 @@ class GroupReport:
         arrival_s: Bus time at which each row's newest sample came.
         smp_synch: Of each row's newest sample.
         questionable: Rows with a questionable or test sample in the stretch since the last report.
+        dark: Rows whose window holds a long stretch without any sample.
         live: Rows that still have a stream.
     """
 
@@ -51,6 +56,7 @@ class GroupReport:
     arrival_s: NDArray[np.float64]
     smp_synch: NDArray[np.int64]
     questionable: NDArray[np.bool_]
+    dark: NDArray[np.bool_]
     live: NDArray[np.bool_]
 
 
@@ -94,6 +100,8 @@ class Group:
         self._live = np.ones(rows, dtype=bool)
         self._questionable = np.zeros(rows, dtype=bool)
         self._behind = np.zeros(rows, dtype=np.int64)
+        self._missing = np.zeros(rows, dtype=np.int64)
+        self._doubt = np.zeros(rows, dtype=np.int64)
         self._seen_arrival = np.full(rows, now_s)
         self._report = self._first_report(start)
         self._first_s = 0.0
@@ -273,6 +281,7 @@ class Group:
             arrival_s=np.where(self._last_needed > 0, self._last_needed, self._last_arrival),
             smp_synch=self._synch.copy(),
             questionable=questionable,
+            dark=self._doubt > 0,
             live=self._live.copy(),
         )
 
@@ -286,7 +295,8 @@ class Group:
         if not usable.all():
             values[~usable] = np.nan
             self._values[place] = values
-        values[:, ~self._live] = 0.0
+        dark = self._darkness(came, len(place))
+        values[:, ~self._live | dark] = 0.0
         synch = np.where(came, marks >> _SYNCH_SHIFT, 3)
         self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(synch, came))
         self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
@@ -294,6 +304,14 @@ class Group:
         self._last_needed = arrival[-1]
         self._arrival[place] = 0.0
         self._pushed = end
+
+    def _darkness(self, came: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+        """Rows without a sample for long: zeros spare the prediction of what nobody knows."""
+        self._missing = np.where(came.any(axis=0), 0, self._missing + count)
+        dark = self._missing > DARK_S * self.rate_hz
+        after = int(DOUBT_S * self.rate_hz)
+        self._doubt = np.where(dark, after, np.maximum(self._doubt - count, 0))
+        return dark
 
     def _worst_synch(
         self, synch: NDArray[np.uint8], came: NDArray[np.bool_]

@@ -17,7 +17,14 @@ from agent.processbus.lanes import UNPLACED, Lane, Lanes
 from agent.processbus.reports import measurements
 from agent.processbus.sv.decoder import SampleBlock, SvDecoder
 from agent.processbus.timeline import Timeline
-from agent.processbus.tracks import IGNORED, Track, TrackRules, TrackTable, sample_index
+from agent.processbus.tracks import (
+    CLOCKS_APART_S,
+    IGNORED,
+    Track,
+    TrackRules,
+    TrackTable,
+    sample_index,
+)
 
 GATHER_S: Final = 0.03
 """New streams are collected this long, so that those of a substation share one estimator."""
@@ -170,13 +177,15 @@ class Pipeline:
         newest_s = max(waiting.since_s for waiting in self._pending.values())
         if now_s - newest_s < self.gather_s or len(self.groups) >= MOST_GROUPS:
             return
-        kinds: dict[tuple[int, bool, int], list[_Pending]] = {}
+        kinds: dict[tuple[int, bool, int, int], list[_Pending]] = {}
         for waiting in self._pending.values():
             track = waiting.track
-            alone = IGNORED if track.synchronised else track.number
-            kind = (track.rate_hz, track.channels.with_current, alone)
+            # Clocks that are apart alike share a grid; a counter without a clock has its own.
+            apart = round(track.offset_s / CLOCKS_APART_S)
+            alone = IGNORED if track.clocked else track.number
+            kind = (track.rate_hz, track.channels.with_current, apart, alone)
             kinds.setdefault(kind, []).append(waiting)
-        for (rate_hz, _, _), members in kinds.items():
+        for (rate_hz, _, _, _), members in kinds.items():
             settings = self.settings_for(rate_hz)
             if settings is not None:
                 if from_oldest:
@@ -191,6 +200,7 @@ class Pipeline:
         group = Group(settings, members, start, now_s, self.counters.groups)
         self.groups.append(group)
         for row, track in enumerate(members):
+            track.offset_s = members[0].offset_s
             track.group, track.row = group.number, row
             del self._pending[track.number]
 

@@ -87,10 +87,11 @@ def measurements(
 
 
 def _worst(report: GroupReport) -> np.ndarray:
-    """Quality codes, with what questionable samples make of a good report."""
+    """Quality codes, with what doubtful or absent samples make of a report."""
     quality = report.estimates.quality
     doubtful = report.questionable & (quality == Quality.GOOD.value)
-    return np.where(doubtful, Quality.QUESTIONABLE.value, quality)
+    quality = np.where(doubtful, Quality.QUESTIONABLE.value, quality)
+    return np.where(report.dark, Quality.INVALID.value, quality)
 
 
 def _known(value: float) -> float | None:

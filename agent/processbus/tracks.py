@@ -74,11 +74,6 @@ class Track:
         """What to add to a place on the grid for UTC."""
         return 0.0 if self.clocked else self.offset_s
 
-    @property
-    def synchronised(self) -> bool:
-        """Whether its counter starts on the second, so that it may share a grid with others."""
-        return self.offset_s == 0.0
-
 
 @dataclass(frozen=True, slots=True)
 class TrackRules:

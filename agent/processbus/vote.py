@@ -6,6 +6,7 @@ judged with what only this process knows, its phase.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -39,6 +40,7 @@ class SourceVote:
     _state: VotingState = field(default_factory=VotingState)
     _readings: dict[str, Reading] = field(default_factory=dict)
     _suspects: dict[str, float] = field(default_factory=dict)
+    _forget_s: float = -math.inf
 
     def judge(self, message: Measurement) -> Iterator[Message]:
         """Yield the measurement, `invalid` if its source is set aside, and alarms that change."""
@@ -50,9 +52,10 @@ class SourceVote:
             arrived_s=now_s,
             phase_rad=message.v1_phase_rad,
         )
-        oldest_s = now_s - self.settings.oldest_s
-        recent = {n: r for n, r in self._readings.items() if r.arrived_s >= oldest_s}
-        self._readings = recent
+        if now_s >= self._forget_s:
+            self._forget_s = now_s + self.settings.oldest_s
+            self._forget(now_s)
+        recent = self._readings
         if not 2 <= len(recent) <= MOST_SOURCES:
             yield message
             return
@@ -62,6 +65,10 @@ class SourceVote:
         yield msgspec.structs.replace(message, quality=Validity.INVALID) if outvoted else message
         reasons = {n: suspicion.value for n, suspicion in vote.set_aside.items()}
         yield from self._alarms(reasons, message.t_utc_s)
+
+    def _forget(self, now_s: float) -> None:
+        oldest_s = now_s - self.settings.oldest_s
+        self._readings = {n: r for n, r in self._readings.items() if r.arrived_s >= oldest_s}
 
     def _alarms(self, reasons: dict[str, str], utc_s: float) -> Iterator[Alarm]:
         for name in reasons.keys() - self._suspects.keys():

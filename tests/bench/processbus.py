@@ -101,8 +101,15 @@ def _start(module: str, core: int, *arguments: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
         cwd=REPOSITORY,
-        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        preexec_fn=lambda: _alone(core),
     )
+
+
+def _alone(core: int) -> None:
+    """A core and real-time priority, as the worker has on a gateway."""
+    os.sched_setaffinity(0, {core})
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(20))
 
 
 def _line(process: subprocess.Popen[str]) -> str:
