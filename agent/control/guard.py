@@ -40,8 +40,10 @@ def veto(power_w: Floats, q_var: Floats, fleet: Fleet, permitted: bool, p: Param
     most_w = np.where(empty | (not permitted), 0.0, most_w)
     least_w = -np.minimum(fleet.column("charge_max_w"), p.max_charge_w)
     safe_w = np.clip(np.where(number, power_w, 0.0), least_w, most_w)
-    safe_w = np.where(safe_w > 0.0, safe_w * _fit(safe_w.sum(), p.site_discharge_w), safe_w)
-    safe_w = np.where(safe_w < 0.0, safe_w * _fit(-safe_w.sum(), p.site_charge_w), safe_w)
+    export_w = safe_w[safe_w > 0.0].sum()
+    import_w = -safe_w[safe_w < 0.0].sum()
+    safe_w = np.where(safe_w > 0.0, safe_w * _fit(export_w, import_w + p.site_discharge_w), safe_w)
+    safe_w = np.where(safe_w < 0.0, safe_w * _fit(import_w, export_w + p.site_charge_w), safe_w)
     apparent_va = np.maximum(most_w, -least_w)
     most_var = np.sqrt(np.maximum(apparent_va**2 - safe_w**2, 0.0))
     safe_var = np.clip(np.where(number, q_var, 0.0), -most_var, most_var)
@@ -50,5 +52,5 @@ def veto(power_w: Floats, q_var: Floats, fleet: Fleet, permitted: bool, p: Param
 
 
 def _fit(total_w: float, limit_w: float) -> float:
-    """Return the factor that brings a total within its limit, at most 1."""
-    return min(1.0, limit_w / total_w) if total_w > 0.0 else 1.0
+    """Return the factor that brings one direction's total within its limit, at most 1."""
+    return limit_w / total_w if total_w > limit_w else 1.0
