@@ -41,6 +41,7 @@ class SiteOptions:
     """0 picks a free port; see `free_port`."""
     filter: str = "default"
     dip_hz: float = 49.80
+    dip_length_s: float = 8.0
     host: str = "127.0.0.1"
 
 
@@ -166,6 +167,8 @@ class Site:
             str(self.options.dip_hz),
             "--dip-every",
             "0",
+            "--dip-length",
+            str(self.options.dip_length_s),
             "--goose",
         )
         threading.Thread(target=self._read_bus_events, daemon=True).start()

@@ -56,7 +56,10 @@ class Record:
     site: Site
     snapshot: Snapshot | None = None
     orders: list[OrderSent] = field(default_factory=list)
-    alarms: set[tuple[str, str]] = field(default_factory=set)
+    alarms: dict[str, str] = field(default_factory=dict)
+    """By code and source: what was raised since the site was up."""
+    standing: set[str] = field(default_factory=set)
+    up: bool = False
     stations: set[str] = field(default_factory=set)
 
     def take(self, message: AnyMessage) -> None:
@@ -64,13 +67,21 @@ class Record:
         if isinstance(message, OrderSent):
             self.orders.append(message)
         elif isinstance(message, Snapshot):
-            self.alarms.update((str(alarm.code), alarm.source) for alarm in message.alarms)
+            self._take_alarms(message)
             online = (v.status for v in message.evses if v.status.online)
             self.stations.update(status.evse_id.rpartition("/")[0] for status in online)
             if message.complete or self.snapshot is None:
                 self.snapshot = message
             else:
                 self._merge(message)
+
+    def _take_alarms(self, message: Snapshot) -> None:
+        """Count what is raised during the run, not what the machine brought along."""
+        raised = {f"{alarm.code} {alarm.source}": alarm.text for alarm in message.alarms}
+        if self.up:
+            self.alarms.update((k, v) for k, v in raised.items() if k not in self.standing)
+        else:
+            self.standing = set(raised)
 
     def _merge(self, message: Snapshot) -> None:
         """Keep the EVSEs that this snapshot leaves out because they did not change."""
@@ -121,7 +132,7 @@ def _wait_until_up(client: GatewayClient, record: Record, stations: int) -> None
         record.take(message)
         loop = record.snapshot and record.snapshot.loop
         if loop and loop.mode == READY_MODE and len(record.stations) >= stations:
-            record.alarms.clear()  # until now there was no frequency, and that is an alarm
+            record.up = True
             return
         if (ended := record.site.ended()) is not None:
             raise UnavailableError(f"{ended[0]} ended with {ended[1]}")
@@ -212,6 +223,8 @@ def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 _show(arguments, client, record, note)
             finally:
                 site.stop()
+    for name, text in record.alarms.items():
+        print(f"alarm {name}: {text}", file=sys.stderr)
     return record.summary()
 
 

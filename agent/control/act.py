@@ -11,12 +11,13 @@ from agent.control.decide import Decision
 from agent.control.dispatch import fixed, share
 from agent.control.fleet import Fleet, Floats, Ints
 from agent.control.guard import veto
+from agent.control.local import tell
 from agent.control.orders import Plan, expected, free, issue, plan
 from agent.control.ranges import rank, snapped
 from agent.control.sense import Sensed
 from agent.control.state import Clock, State
 from agent.control.voltage import reactive_power
-from agent.messages import RequestKind, Setpoint
+from agent.messages import ModeOrder, RequestKind, Setpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,6 +26,7 @@ class Action:
 
     Attributes:
         fleet: With the orders noted. `setpoints`: the orders.
+        modes: Curves for EVSEs that answer frequency by themselves.
         told: Rows that were told something. `vetoed`: how many the guard had to change.
         power_w: What each EVSE does once it obeys, shape (n,).
         tokens: What is left of the message budget.
@@ -32,6 +34,7 @@ class Action:
 
     fleet: Fleet
     setpoints: tuple[Setpoint, ...]
+    modes: tuple[ModeOrder, ...]
     told: Ints
     vetoed: int
     power_w: Floats
@@ -51,6 +54,7 @@ def act(state: State, sensed: Sensed, decision: Decision, clock: Clock) -> Actio
         wanted_w,
         wanted_var,
         dropped=sensed.heard.dropped,
+        leave=decision.local.leave,
         least_w=p.landing_w if decision.landing else p.min_change_w,
         now_s=clock.now_s,
         tokens=min(state.tokens + budget * clock.dt_s, budget),
@@ -66,7 +70,9 @@ def act(state: State, sensed: Sensed, decision: Decision, clock: Clock) -> Actio
         reason=_reason(sensed, decision),
         p=p,
     )
-    return Action(fleet, setpoints, told, vetoed, planned.power_w, planned.tokens)
+    fleet, modes = tell(fleet, decision.local, ranges, clock.now_s, planned.tokens, p)
+    tokens = planned.tokens - len(modes)
+    return Action(fleet, setpoints, modes, told, vetoed, planned.power_w, tokens)
 
 
 def _shared(state: State, sensed: Sensed, decision: Decision, clock: Clock) -> Floats:

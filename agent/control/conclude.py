@@ -58,12 +58,13 @@ def conclude(
         accounted_s=sensed.accounted_s,
         alarms=alarms,
         ticks=state.ticks + 1,
-        setpoints_sent=state.setpoints_sent + len(action.setpoints),
+        setpoints_sent=state.setpoints_sent + len(action.setpoints) + len(action.modes),
     )
     records, noted_w = views.records(state, after, decision, sensed.heard, action.vetoed)
     rows = views.rows_of(sensed.heard.rows, action.told)
     return replace(after, noted_w=noted_w), Outputs(
         setpoints=action.setpoints,
+        modes=action.modes,
         outcomes=(*sensed.answers, *verdicts),
         alarms=(*alarms, *ended),
         loop=views.loop_view(after, decision, action.power_w),

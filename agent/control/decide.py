@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from agent.control.arbitration import narrowed_settings
 from agent.control.attack import Offset
 from agent.control.fast import Fast
 from agent.control.fast import advance as advance_fast
+from agent.control.local import Local, localise
 from agent.control.oscillation import Oscillation, observe
 from agent.control.pid import Pid
 from agent.control.power import Level, Target
@@ -38,6 +39,7 @@ class Decision:
         wishes: What the requests mean together. `settings`: the droop settings in force.
         gain_w_per_hz: Slope that the droop would have without the stability limit.
         level, target: Answer to frequency; power of the fleet.
+        local: EVSEs that answer frequency by themselves.
         landing: A request has reached its end and nothing else moves: small differences count.
     """
 
@@ -48,6 +50,7 @@ class Decision:
     level: Level
     target: Target
     landing: bool
+    local: Local
     limit: Limit
     limited_s: float
     swing: Oscillation
@@ -78,12 +81,16 @@ def decide(state: State, sensed: Sensed, clock: Clock) -> Decision:
     fast = advance_fast(state.fast, p.preset.fast, f_hz, clock.now_s)
     rated_w = max(power.rated_w(ranges, 1.0, p), power.rated_w(ranges, -1.0, p), 1.0)
     slope = min(limit.slope_w_per_hz / rated_w, droop.slope) * swing.gain
-    level = power.answer(state, sensed, fast, droop.flattened(slope), clock)
+    gentle = droop.flattened(slope)
+    level = power.answer(state, sensed, fast, gentle, clock)
+    local = localise(fleet, ranges, gentle, wishes, sensed.ride, clock.now_s, p)
+    ranges = replace(ranges, answers=ranges.answers & ~local.following)
 
     ranges, asked_w, offset = power.requested(state, ranges, wishes, clock)
     trim, idle_w = power.trimmed(state, fleet, ranges, clock)
     cap = sensed.ride.cap(clock.now_s)
-    target = power.aim(sensed, ranges, wishes, asked_w, level, trim.trim_w, cap, p)
+    level_w = power.contribution_w(ranges, level.share, local.answer_w(f_hz), p)
+    target = power.aim(sensed, ranges, wishes, asked_w, level_w, trim.trim_w, cap)
     return Decision(
         ranges=ranges,
         wishes=wishes,
@@ -91,6 +98,7 @@ def decide(state: State, sensed: Sensed, clock: Clock) -> Decision:
         gain_w_per_hz=droop.slope * rated_w,
         level=level,
         target=target,
+        local=local,
         landing=_landing(wishes, offset, state.offset, level),
         limit=limit,
         limited_s=limited_s,

@@ -42,13 +42,16 @@ REPORTED: Final = (
     "latency_s",
     "q_var",
     "local",
+    "modes",
 )
 """Columns that a station reports; NaN where it does not know."""
 _AT: Final = {name: row for row, name in enumerate(REPORTED)}
 _LIMITS: Final = [
     row for row, name in enumerate(REPORTED) if name.endswith(("_max_w", "_min_w", "step_w"))
 ]
-_numbers: Final = attrgetter(*REPORTED[:-1], "local_frequency")
+_numbers: Final = attrgetter(*REPORTED[:-2], "local_frequency", "online")
+MODES_PROTOCOL: Final = "ocpp2.1"
+"""The protocol whose stations know operation modes (block Q)."""
 POSSIBLE: Final = 1e12
 """No power, energy or time that a station can mean is larger."""
 
@@ -67,6 +70,9 @@ OWN_START: Final[dict[str, float]] = {
     "delay_s": math.nan,
     "moved_s": math.nan,
     "moved_from_w": 0.0,
+    "local_s": -math.inf,
+    "local_w": 0.0,
+    "local_curve": 0.0,
 }
 """Columns of the control itself, and their values for an EVSE that was never heard of."""
 
@@ -86,6 +92,8 @@ class Own:
         given_wh: Energy taken from the battery since the station last told the energy need.
         used_wh: Energy exported for the grid today; leaks away over 24 h.
         delay_s: Measured time from order to power; NaN before the first measurement.
+        local_s: When it was told the droop's curve; NaN where it refused it.
+        local_w, local_curve: Power behind that curve, and which curve it was.
         moved_s, moved_from_w: The order whose effect is being measured, and the power before it.
     """
 
@@ -103,6 +111,9 @@ class Own:
     delay_s: Floats
     moved_s: Floats
     moved_from_w: Floats
+    local_s: Floats
+    local_w: Floats
+    local_curve: Floats
 
     def grown(self, count: int) -> Own:
         """Return the columns with `count` new EVSEs at the end."""
@@ -185,5 +196,6 @@ def columns_of(news: Sequence[EvseStatus]) -> Floats:
     columns[_LIMITS] = np.where(possible[_LIMITS], np.maximum(raw[_LIMITS], 0.0), 0.0)
     columns[_AT["base_w"]] = known(columns[_AT["base_w"]])
     columns[_AT["online"]] = [s.online and s.quality is not Validity.INVALID for s in news]
+    columns[_AT["modes"]] = [s.protocol == MODES_PROTOCOL for s in news]
     columns[_AT["plugged"]] = [s.plugged and not s.fault for s in news]
     return columns

@@ -19,6 +19,8 @@ DELAY_MEMORY: Final = 0.8
 """Weight of the past in the delay's average; a longer delay counts at once."""
 LONGEST_S: Final = 10.0
 """A longer silence is not accounted: nobody knows what happened in it."""
+CURVE_ANSWER_S: Final = 60.0
+"""A refusal this soon after the curve was told refuses the curve."""
 DAY_S: Final = 86_400.0
 
 
@@ -92,7 +94,10 @@ def day_budget_wh(fleet: Fleet, p: Parameters) -> Floats:
 def _refusals(
     fleet: Fleet, results: Sequence[OrderResult], now_s: float, p: Parameters
 ) -> tuple[Fleet, tuple[OrderResult, ...]]:
-    """A station that refused its newest order rests; its EVSE does what it did by itself."""
+    """A station that refused its newest order rests; its EVSE does what it did by itself.
+
+    One that refused the droop's curve is not asked again for this vehicle, and works on.
+    """
     refused = tuple(
         result
         for result in results
@@ -103,7 +108,11 @@ def _refusals(
     if not refused:
         return fleet, ()
     rows = np.array([fleet.index[result.evse_id] for result in refused])
-    return _resting(fleet, rows, now_s + p.cooldown_s), refused
+    told_a_curve = now_s - fleet.own.local_s[rows] < CURVE_ANSWER_S
+    local_s = fleet.own.local_s.copy()
+    local_s[rows[told_a_curve]] = np.nan
+    fleet = replace(fleet, own=replace(fleet.own, local_s=local_s))
+    return _resting(fleet, rows[~told_a_curve], now_s + p.cooldown_s), refused
 
 
 def _resting(fleet: Fleet, rows: Ints, until_s: float | Floats) -> Fleet:
@@ -133,11 +142,23 @@ def _departures(before: Fleet, fleet: Fleet, rows: Ints, now: Now) -> Fleet:
     need, needed = fleet.column("energy_needed_wh")[rows], before.column("energy_needed_wh")[rows]
     given_wh = fleet.own.given_wh.copy()
     given_wh[rows] = np.where(fresh | (need != needed), 0.0, given_wh[rows])
-    used_wh, faults = fleet.own.used_wh.copy(), fleet.own.faults.copy()
+    used_wh, faults, local_s = (
+        fleet.own.used_wh.copy(),
+        fleet.own.faults.copy(),
+        fleet.own.local_s.copy(),
+    )
     for row in rows.tolist():
         if fleet.statuses[row].ev_id != before.statuses[row].ev_id:
             used_wh[row] = faults[row] = 0.0
-    own = replace(fleet.own, departs_s=departs_s, given_wh=given_wh, used_wh=used_wh, faults=faults)
+            local_s[row] = -np.inf
+    own = replace(
+        fleet.own,
+        departs_s=departs_s,
+        given_wh=given_wh,
+        used_wh=used_wh,
+        faults=faults,
+        local_s=local_s,
+    )
     return replace(fleet, own=own)
 
 

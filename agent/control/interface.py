@@ -12,6 +12,7 @@ from agent.messages import (
     EvseView,
     LoopView,
     Measurement,
+    ModeOrder,
     OrderResult,
     RequestOutcome,
     Setpoint,
@@ -69,6 +70,7 @@ class Outputs:
         records: Decisions for the audit.
         next_wake_s: Monotonic instant at which the next step is due without any input.
         measurement: The frequency report that decided; None while there is none.
+        modes: Curves for EVSEs that answer frequency by themselves, to send like setpoints.
         requests: Requests in force, the ruling ones first.
         settings: The droop settings in force.
     """
@@ -81,5 +83,6 @@ class Outputs:
     records: tuple[Record, ...]
     next_wake_s: float
     measurement: Measurement | None = None
+    modes: tuple[ModeOrder, ...] = ()
     requests: tuple[ControlRequest, ...] = ()
     settings: dict[str, float] = field(default_factory=dict)

@@ -66,6 +66,7 @@ def plan(
     wanted_var: Floats,
     *,
     dropped: Ints,
+    leave: Bools,
     least_w: float,
     now_s: float,
     tokens: float,
@@ -76,7 +77,8 @@ def plan(
     An order is sent when it changes something worth a message, when the old one lies outside the
     range of now (this one at once, whatever the budget), or when its lease must be renewed. An
     EVSE that is to do what it does by itself is told once and then released; one that was
-    `dropped` (its vehicle is gone) is told zero.
+    `dropped` (its vehicle is gone) is told zero, and one that must `leave` the local answer to
+    frequency is told what to do instead.
     """
     own = fleet.own
     expected_w = expected(fleet, ranges)
@@ -89,8 +91,8 @@ def plan(
     turned = np.abs(wanted_var - own.ordered_var) >= p.min_change_w
     under_order = fleet.active
     last = under_order & by_itself & (wanted_w != expected_w)
-    wish = ranges.usable & (moved | turned | outside | last)
-    changed, tokens = _within_budget(wish, outside, np.abs(wanted_w - expected_w), tokens)
+    wish = ranges.usable & (moved | turned | outside | last | leave)
+    changed, tokens = _within_budget(wish, outside | leave, np.abs(wanted_w - expected_w), tokens)
     if dropped.size:
         changed = changed.copy()
         changed[dropped] = fleet.column("online")[dropped] > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
@@ -50,7 +51,8 @@ class Parameters:
     alarm_band_hz: float = 0.5
     hold_s: float = 0.2
     ramp_to_zero_s: float = 2.0
-    max_uncertainty_hz: float = 0.02
+    max_uncertainty_hz: float = 0.025
+    """Above the 20 mHz of a report that bridges a phase step; see `agent.estimation.quality`."""
     disagree_hz: float = 0.02
     disagree_s: float = 0.2
     max_rocof_hz_s: float = 4.0
@@ -63,6 +65,8 @@ class Parameters:
     tolerance_share: float = 0.0002
     min_interval_s: float = 0.25
     message_budget_per_s: float = 5000.0
+    local_frequency: bool = False
+    local_lease_s: float = 3600.0
     cooldown_s: float = 30.0
     follow_timeout_s: float = 15.0
     contract_up_w: float | None = None
@@ -126,13 +130,16 @@ def parameters_from(
     k_uf: float | None = None,
     k_of: float | None = None,
     olrt_s: float | None = None,
+    curve_uf: Sequence[tuple[float, float]] = (),
+    curve_of: Sequence[tuple[float, float]] = (),
     **values: Any,
 ) -> Parameters:
     """Return the parameters of plain setting values.
 
     `preset` and `ride_through` name shipped grid codes, empty for the default of this frequency;
-    what is not None overrides them. `values` are any other fields of `Parameters`; names that it
-    does not have are left alone, so that a whole settings section can be passed.
+    what is not None overrides them, `curve_uf` and `curve_of` (HzWCrv) before deadband and droop.
+    `values` are any other fields of `Parameters`; names that it does not have are left alone, so
+    that a whole settings section can be passed.
 
     Raises:
         ConfigurationError: An unknown grid code, or one of the other nominal frequency.
@@ -143,8 +150,8 @@ def parameters_from(
     base = Parameters(
         nominal_hz=nominal_hz,
         preset=found,
-        under=_override(found.under_curve, db_uf_hz, k_uf, nominal_hz),
-        over=_override(found.over_curve, db_of_hz, k_of, nominal_hz),
+        under=_override(found.under_curve, curve_uf, db_uf_hz, k_uf, nominal_hz),
+        over=_override(found.over_curve, curve_of, db_of_hz, k_of, nominal_hz),
         olrt_s=found.olrt_s if olrt_s is None else olrt_s,
         ride_through=find_ride_through(ride_through, nominal_hz),
         volt_var_curve=voltage["volt-var"].curve,
@@ -158,10 +165,17 @@ def parameters_from(
     return replace(base, **{name: value for name, value in values.items() if name in known})
 
 
-def _override(curve: Curve, deadband_hz: float | None, k: float | None, nominal_hz: float) -> Curve:
+def _override(
+    curve: Curve,
+    points: Sequence[tuple[float, float]],
+    deadband_hz: float | None,
+    k: float | None,
+    nominal_hz: float,
+) -> Curve:
+    if points:
+        return Curve(tuple((float(x), float(y)) for x, y in points))
     if deadband_hz is None and k is None:
         return curve
     start = curve.start if deadband_hz is None else deadband_hz
-    return droop_curve(
-        start, (curve.full - curve.start) / nominal_hz if k is None else k, nominal_hz
-    )
+    full = (curve.full - curve.start) / nominal_hz
+    return droop_curve(start, full if k is None else k, nominal_hz)

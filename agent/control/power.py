@@ -86,6 +86,20 @@ def rated_w(ranges: Ranges, share: float, p: Parameters) -> float:
     return float(np.where(ranges.answers, np.minimum(room_w, nameplate_w(ranges)), 0.0).sum())
 
 
+def contribution_w(ranges: Ranges, share: float, local_w: float, p: Parameters) -> float:
+    """Return the answer that is left for the central orders, W.
+
+    Of a contract the EVSEs that answer by themselves already give `local_w`; without a contract
+    each EVSE gives its own share, and `rated_w` counts only those that are ordered.
+    """
+    if share == 0.0:
+        return 0.0
+    full_w = share * rated_w(ranges, share, p)
+    if (p.contract_up_w if share > 0.0 else p.contract_down_w) is None:
+        return full_w
+    return max(full_w - local_w, 0.0) if share > 0.0 else min(full_w - local_w, 0.0)
+
+
 def nameplate_w(ranges: Ranges) -> Floats:
     """Return the larger of import and export of each EVSE, shape (n,)."""
     result: Floats = np.maximum(ranges.high_w, -ranges.low_w)
@@ -124,13 +138,11 @@ def aim(
     ranges: Ranges,
     wishes: Standing,
     base_w: float,
-    level: Level,
+    droop_w: float,
     trim_w: float,
     cap: float,
-    p: Parameters,
 ) -> Target:
     """Return the fleet's target: what is asked, plus droop and trim, within the site's limits."""
-    droop_w = level.share * rated_w(ranges, level.share, p) if level.share else 0.0
     low_w = max(wishes.site_low_w, cap * float(ranges.low_w.sum()))
     high_w = min(wishes.site_high_w, cap * float(ranges.high_w.sum()))
     asked_w = base_w + droop_w
@@ -139,7 +151,7 @@ def aim(
     reason = "request" if wishes.ruler is not None else "droop"
     if cap < 1.0:
         reason = "return"
-    elif level.share:
+    elif droop_w:
         reason = "loss" if sensed.frequency.lost else "droop"
     return Target(droop_w, asked_w, target_w, trimmed_w, reason)
 

@@ -74,7 +74,7 @@ def limits(fleet: Fleet, p: Parameters, now_s: float, *, reachable: bool = True)
         step_w=known(fleet.column("step_w")),
         min_charge_w=fleet.column("charge_min_w"),
         min_discharge_w=fleet.column("discharge_min_w"),
-        answers=usable & ~(fleet.column("local") > 0),
+        answers=usable,
     )
 
 

@@ -95,7 +95,12 @@ def running_site(stations: int = 4, **options: object) -> Iterator[tuple[Site, G
         process_bus_pair() as (receiver, sender, _kind),
     ):
         site_options = SiteOptions(
-            Path(name), stations=stations, ocpp_port=free_port(), mms_port=free_port(), **options
+            Path(name),
+            stations=stations,
+            dip_length_s=DIP_LENGTH_S,
+            ocpp_port=free_port(),
+            mms_port=free_port(),
+            **options,
         )
         config = write_configuration(site_options, receiver)
         with (Path(name) / "site.log").open("wb") as log:
@@ -110,7 +115,7 @@ def running_site(stations: int = 4, **options: object) -> Iterator[tuple[Site, G
                 site.stop()
 
 
-def _connected(site: Site, stations: int, timeout_s: float = 30.0) -> GatewayClient:
+def _connected(site: Site, stations: int, timeout_s: float = 60.0) -> GatewayClient:
     end_s = time.monotonic() + timeout_s
     client = None
     while client is None:
@@ -123,7 +128,7 @@ def _connected(site: Site, stations: int, timeout_s: float = 30.0) -> GatewayCli
     for message in client.messages(timeout_s):
         if isinstance(message, Snapshot) and message.complete and message.measurement:
             online = sum(view.status.online for view in message.evses)
-            if online >= stations and message.measurement.quality == "good":
+            if online >= stations and message.loop.mode == "droop":
                 return client
     raise UnavailableError("the embedded site did not come up")
 
@@ -137,7 +142,7 @@ def run() -> dict[str, float]:
         for _ in range(DIPS):
             _hear(client, orders, REST_S + dice.random() * 0.1)
             site.dip()
-            _hear(client, orders, DIP_LENGTH_S)
+            _hear(client, orders, DIP_LENGTH_S + 0.1)
         dips_s = site.dips_s()
         if capture is not None:
             capture.close()
