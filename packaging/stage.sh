@@ -27,10 +27,12 @@ echo "environment"
 "$python" -m venv --without-pip "$root/opt/v2g"
 wheels=$(mktemp -d)
 trap 'rm -rf "$wheels"' EXIT
-pip="$builder -m pip --disable-pip-version-check"
-$pip wheel -qq --no-deps --no-build-isolation -w "$wheels" "$source"
-$pip --python "$root/opt/v2g/bin/python" install -qq --no-compile -r "$source/requirements.lock"
-$pip --python "$root/opt/v2g/bin/python" install -qq --no-compile --no-deps "$wheels"/*.whl
+pip() { "$builder" -m pip --disable-pip-version-check "$@"; }
+add() { pip --python "$root/opt/v2g/bin/python" install -qq --no-compile "$@"; }
+pip wheel -qq --no-deps --no-build-isolation -w "$wheels" "$source"
+add -r "$source/requirements.lock"
+add --no-deps -r "$source/requirements-secc.lock"
+add --no-deps "$wheels"/*.whl
 # Scripts name the interpreter by its place at build time.
 find "$root/opt/v2g/bin" -maxdepth 1 -type f -exec sed -i "1s|^#!$root/|#!/|" {} +
 sed -i "s|$root/|/|g" "$root/opt/v2g/pyvenv.cfg"

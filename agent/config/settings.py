@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -82,6 +83,7 @@ class ProcessBus(Section, frozen=True, kw_only=True):
 
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Point = tuple[float, float]
 
 
 class ScheduleEntry(Section, frozen=True, kw_only=True):
@@ -113,8 +115,17 @@ class Control(Section, frozen=True, kw_only=True):
     k_uf: Share | None = None
     """Droop in per unit of frequency for full power; None: the preset's. `k_of`: above."""
     k_of: Share | None = None
+    curve_uf: tuple[Point, ...] = ()
+    """HzWCrv: points (Hz below nominal, share of rated power) instead of deadband and droop.
+    `curve_of`: above nominal."""
+    curve_of: tuple[Point, ...] = ()
     olrt_s: NotNegative | None = None
     """Open-loop response time; None: the preset's."""
+    local_frequency: bool = False
+    """Let OCPP 2.1 stations answer frequency by themselves, from the curve that they are told."""
+    charge_curve: tuple[Point, ...] = ()
+    """Points (SoC in %, share of charging power) of the vehicles; empty: what they report."""
+    discharge_curve: tuple[Point, ...] = ()
     contract_up_w: Positive | None = None
     """Power that the droop sells upward; None: all there is. `contract_down_w`: downward."""
     contract_down_w: Positive | None = None
@@ -152,10 +163,27 @@ class Control(Section, frozen=True, kw_only=True):
     schedule: tuple[ScheduleEntry, ...] = ()
 
     def check(self) -> list[tuple[str, str, str]]:
-        """The power factor stays between 0.90 lag and 0.90 lead."""
-        if abs(self.power_factor) >= 0.9:
-            return []
-        return [("power_factor", "must be 0.90 to 1 or -1 to -0.90", "")]
+        """The power factor stays between 0.90 lag and 0.90 lead; curves rise."""
+        findings: list[tuple[str, str, str]] = []
+        if abs(self.power_factor) < 0.9:
+            findings.append(("power_factor", "must be 0.90 to 1 or -1 to -0.90", ""))
+        for name in ("curve_uf", "curve_of"):
+            points = getattr(self, name)
+            starts = not points or (points[0][0] >= 0.0 and points[0][1] == 0.0)
+            if not (starts and _rises(points) and all(0.0 <= y <= 1.0 for _, y in points)):
+                what = "needs rising points from share 0, with shares up to 1"
+                findings.append((name, what, "for example [[0.01, 0.0], [0.2, 1.0]]"))
+        for name in ("charge_curve", "discharge_curve"):
+            points = getattr(self, name)
+            if not all(b[0] > a[0] for a, b in pairwise(points)):
+                findings.append((name, "needs points of rising SoC", ""))
+        return findings
+
+
+def _rises(points: tuple[Point, ...]) -> bool:
+    """Two points or none; x rises, y never falls."""
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(points)]
+    return len(points) != 1 and all(x > 0.0 and y >= 0.0 for x, y in steps)
 
 
 IedRole = Literal[

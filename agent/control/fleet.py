@@ -50,6 +50,8 @@ _LIMITS: Final = [
     row for row, name in enumerate(REPORTED) if name.endswith(("_max_w", "_min_w", "step_w"))
 ]
 _numbers: Final = attrgetter(*REPORTED[:-2], "local_frequency", "online")
+NO_VARS: Final = "reactive power"
+"""Entry of `EvseStatus.cannot`: its reactive power may be measured, but not ordered."""
 MODES_PROTOCOL: Final = "ocpp2.1"
 """The protocol whose stations know operation modes (block Q)."""
 POSSIBLE: Final = 1e12
@@ -197,5 +199,7 @@ def columns_of(news: Sequence[EvseStatus]) -> Floats:
     columns[_AT["base_w"]] = known(columns[_AT["base_w"]])
     columns[_AT["online"]] = [s.online and s.quality is not Validity.INVALID for s in news]
     columns[_AT["modes"]] = [s.protocol == MODES_PROTOCOL for s in news]
+    fixed = [at for at, status in enumerate(news) if NO_VARS in status.cannot]
+    columns[_AT["q_var"], fixed] = np.nan
     columns[_AT["plugged"]] = [s.plugged and not s.fault for s in news]
     return columns

@@ -85,6 +85,9 @@ def localise(
     own = fleet.own
     age_s = now_s - own.local_s
     says_so = fleet.column("local") > 0.0
+    if not p.local_frequency and not says_so.any():
+        nobody, nothing = np.zeros(len(fleet), dtype=np.bool_), np.zeros(len(fleet))
+        return Local(nobody, nobody, nobody, nothing, nothing, ())
     following = ranges.usable & (says_so | (age_s < ANSWER_S))
     nameplate_w = np.maximum(ranges.high_w, -ranges.low_w)
     up_w = np.minimum(ranges.high_w - ranges.base_w, nameplate_w)

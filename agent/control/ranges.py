@@ -92,6 +92,9 @@ def snapped(power_w: Floats, ranges: Ranges) -> Floats:
 
     What an EVSE does by itself and the ends of its range stay as they are.
     """
+    gaps = ranges.step_w.any() or ranges.min_charge_w.any() or ranges.min_discharge_w.any()
+    if not gaps:
+        return power_w
     kept = (power_w == ranges.base_w) | (power_w == ranges.low_w) | (power_w == ranges.high_w)
     step_w = np.maximum(ranges.step_w, 1e-9)
     coarse = np.where(ranges.step_w > 0.0, np.trunc(power_w / step_w) * step_w, power_w)

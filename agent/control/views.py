@@ -50,16 +50,16 @@ def evse_views(
 ) -> tuple[EvseView, ...]:
     """Return the views of the EVSEs in `rows`."""
     active = fleet.active
-    up_w = ranges.high_w[rows] - power_w[rows]
-    down_w = power_w[rows] - ranges.low_w[rows]
+    up_w = np.maximum(ranges.high_w[rows] - power_w[rows], 0.0)
+    down_w = np.maximum(power_w[rows] - ranges.low_w[rows], 0.0)
     columns = (rows, power_w[rows], active[rows], up_w, down_w)
     return tuple(
         EvseView(
             status=fleet.statuses[row],
             ordered_w=ordered_w,
             reason=reason if held else "",
-            up_w=max(0.0, up),
-            down_w=max(0.0, down),
+            up_w=up,
+            down_w=down,
         )
         for row, ordered_w, held, up, down in zip(
             *(column.tolist() for column in columns), strict=True

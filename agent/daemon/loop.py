@@ -26,7 +26,7 @@ from agent.daemon.views import SnapshotMaker
 from agent.daemon.workers import Supervisor
 from agent.errors import AlarmCode
 from agent.link import Hub
-from agent.messages import Alarm, Role, Setpoint, Shutdown, WorkerState
+from agent.messages import Alarm, ModeOrder, Role, Setpoint, Shutdown, WorkerState
 from agent.notify import Notifier
 
 LATE_TICK_S: Final = 0.025
@@ -102,7 +102,7 @@ class ControlLoop:
         self._count_missed(now)
         inputs = self._refuse_without_audit(self._inbox.take(), now)
         self._state, outputs = step(self._state, inputs, now)
-        self._send(outputs.setpoints)
+        self._send((*outputs.setpoints, *outputs.modes))
         self._desk.record(inputs, outputs)
         self._alarm(outputs.alarms)
         self._alarm(self._inbox.take_alarms())
@@ -124,11 +124,11 @@ class ControlLoop:
         kept = self._desk.refuse_remote(inputs.requests, now)
         return dataclasses.replace(inputs, requests=kept)
 
-    def _send(self, setpoints: tuple[Setpoint, ...]) -> None:
-        for setpoint in setpoints:
-            owner = self._inbox.owner(setpoint.evse_id)
+    def _send(self, orders: tuple[Setpoint | ModeOrder, ...]) -> None:
+        for order in orders:
+            owner = self._inbox.owner(order.evse_id)
             if owner is not None:
-                self._hub.send(owner, setpoint)
+                self._hub.send(owner, order)
 
     def _alarm(self, alarms: tuple[Alarm, ...] | list[Alarm]) -> None:
         for alarm in self._alarms.update(alarms):

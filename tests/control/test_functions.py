@@ -211,3 +211,18 @@ def test_a_flattened_curve_is_never_steeper_and_reaches_the_same_end():
     assert flat.slope == pytest.approx(1.0)
     assert flat.points[-1][1] == 1.0
     assert all(flat(x) <= curve(x) + 1e-12 for x in np.linspace(0, 2, 200))
+
+
+def test_a_configured_curve_replaces_deadband_and_droop():
+    p = parameters_from(nominal_hz=50, curve_uf=[[0.02, 0.0], [0.1, 0.2], [0.4, 1.0]])
+    droop = droop_in_force(settings_of(p), p)
+    assert droop.share(-0.1) == pytest.approx(0.2)
+    assert droop.share(-0.25) == pytest.approx(0.6)
+    assert droop.share(0.2) == -1.0
+
+
+def test_a_device_that_cannot_give_vars_is_not_asked_for_them(make_bench, make_evse):
+    bench = make_bench(reactive="var", var_share=0.3)
+    bench.plug(make_evse("a/1", q_var=0.0, cannot=("reactive power",)))
+    bench.run(1)
+    assert bench.sent == []

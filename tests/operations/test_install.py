@@ -15,11 +15,16 @@ from pathlib import Path
 
 import pytest
 
+from agent.config import Settings
+from agent.config.secc import Secc, SeccEvse
+from agent.daemon import plan_workers
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCENARIO = Path(__file__).parent / "data" / "scenario.sh"
 MIRROR = os.environ.get("DEBIAN_MIRROR", "http://deb.debian.org/debian")
 BOOT_LIMIT_S = 900
 EDITED = "# an operator's line\n"
+ALL_WORKERS = Secc(evse=(SeccEvse(interface="eth1"),))
 
 pytestmark = [pytest.mark.soak, pytest.mark.root]
 
@@ -85,6 +90,9 @@ def test_a_clean_install_is_complete_and_its_default_configuration_is_good(root,
     checked = inside(root, "v2g-ctl", "check", check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "0 errors" in checked.stdout
+    for spec in plan_workers(Settings(path=Path("agent.toml"), secc=ALL_WORKERS)):
+        loaded = inside(root, "/opt/v2g/bin/python", "-c", f"import {spec.module}", check=False)
+        assert loaded.returncode == 0, loaded.stderr
     for path in ("etc/v2g/agent.toml", "etc/v2g/power-profile.conf", "etc/v2g/scl/station.scd",
                  "usr/lib/systemd/system/v2g-gateway.service", "etc/apparmor.d/v2g-agent",
                  "usr/share/man/man1/v2g-ctl.1.gz", "usr/share/man/man5/agent.toml.5.gz",
