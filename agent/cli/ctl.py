@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from agent.cli import audit, check, firewall, support
+from agent.cli import audit, check, events, firewall, pki, support
 from agent.cli.arguments import duration_s, power_w, run_command
 from agent.cli.discharge import EXIT_REFUSED, operator_request, run_test
 from agent.cli.gateway import GatewayClient, add_gateway_options
@@ -106,7 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
         verb = commands.add_parser(name, help=text, description=text)
         _add_common(verb, suppress=True)
         verb.set_defaults(run=run)
-    for tool in (check, audit, support, firewall):
+    for tool in (check, audit, support, firewall, events, pki):
         tool.add_parser(commands)
     return parser
 

@@ -42,6 +42,8 @@ class AuditDesk:
             self._note(Kind.COMMAND, request.origin, _describe(request), request.authority.name)
         for outcome in outputs.outcomes:
             self._answer(outcome, origins.get(outcome.request_id))
+        for event in self._inbox.take_seen():
+            self._note(event.kind, f"{event.source}: {event.subject}", event.text, "")
         for entry in outputs.records:
             self._note(entry.kind, entry.who, entry.what, entry.why)
 

@@ -13,6 +13,7 @@ from agent.link import HubEvents, Peer
 from agent.messages import (
     Alarm,
     AnyMessage,
+    AuditEvent,
     ControlRequest,
     DigitalInput,
     EvseStatus,
@@ -37,6 +38,7 @@ class Inbox:
         queries: Peers that asked for the status.
         orders: Orders that left on the wire since the last `take_orders`.
         alarms: Alarms that workers raised or cleared since the last `take_alarms`.
+        seen: What workers saw that the audit must keep, since the last `take_seen`.
     """
 
     measurements: list[Measurement] = field(default_factory=list)
@@ -47,6 +49,7 @@ class Inbox:
     queries: list[Peer] = field(default_factory=list)
     orders: list[OrderSent] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
+    seen: list[AuditEvent] = field(default_factory=list)
     subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     _owners: dict[str, Peer] = field(default_factory=dict)
@@ -82,6 +85,11 @@ class Inbox:
         """Return the workers' alarms since the last call."""
         alarms, self.alarms = self.alarms, []
         return alarms
+
+    def take_seen(self) -> list[AuditEvent]:
+        """Return the workers' events for the audit since the last call."""
+        seen, self.seen = self.seen, []
+        return seen
 
     def take_queries(self) -> list[Peer]:
         """Return who asked for the status since the last call."""
@@ -122,6 +130,8 @@ class Inbox:
             self.subscriptions[message.control_block] = message
         elif isinstance(message, Alarm):
             self.alarms.append(message)
+        elif isinstance(message, AuditEvent):
+            self.seen.append(message)
         elif isinstance(message, StatusQuery):
             peer.watching = message.watch
             self.queries.append(peer)
