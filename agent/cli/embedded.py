@@ -1,7 +1,7 @@
 """A whole site in one folder: configuration, process bus, merging unit, charging stations.
 
 `make run` and the end-to-end tests use it. Everything in it is the real gateway; only the
-merging unit and the stations are simulated, and those speak to it over real sockets.
+merging unit, the stations and the vehicle are simulated, and those speak to it over real sockets.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pyroute2 import IPRoute, NetlinkError
-
 from agent.errors import UnavailableError
+from agent.vehicles.pki import make_demo_pki
+from agent.vehicles.simulated.veth import cable, veth_pair
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent.parent
 SAMPLE_SCD: Final = REPOSITORY / "scl" / "sample-station.scd"
@@ -31,18 +31,25 @@ STOP_TIMEOUT_S: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class SiteOptions:
-    """What the embedded site is made of."""
+    """What the embedded site is made of.
+
+    Attributes:
+        stations: OCPP charging stations.
+        ocpp_port, mms_port: See `free_port`.
+        vehicle: Interfaces of a charging cable (EVSE's end, vehicle's end) on which an
+            ISO 15118-20 vehicle talks to the gateway directly; None for no vehicle.
+    """
 
     folder: Path
     nominal_hz: int = 50
     stations: int = 4
     ocpp_port: int = 0
     mms_port: int = 0
-    """0 picks a free port; see `free_port`."""
     filter: str = "default"
     dip_hz: float = 49.80
     dip_length_s: float = 8.0
     host: str = "127.0.0.1"
+    vehicle: tuple[str, str] | None = None
 
 
 @contextlib.contextmanager
@@ -52,37 +59,38 @@ def process_bus_pair() -> Iterator[tuple[str, str, str]]:
     As root a veth pair; otherwise, or where the kernel refuses, a virtual bus that carries the
     same Ethernet frames.
     """
-    names = (f"v2grx{os.getpid() % 100000}", f"v2gtx{os.getpid() % 100000}")
-    if os.geteuid() == 0 and _add_veth(*names):
+    names = _names("rx", "tx")
+    with contextlib.ExitStack() as stack:
+        kind = "veth"
         try:
-            yield (*names, "veth")
-        finally:
-            _remove_link(names[0])
-        return
-    path = f"virtual:{_virtual_path()}"
-    yield path, path, "virtual"
+            stack.enter_context(veth_pair(*names))
+        except UnavailableError:
+            path = f"virtual:{_virtual_path()}"
+            names, kind = (path, path), "virtual"
+        yield (*names, kind)
+
+
+@contextlib.contextmanager
+def charging_cable() -> Iterator[tuple[str, str] | None]:
+    """Yield the two ends of a virtual charging cable, or None where the kernel refuses it."""
+    names = _names("se", "ev")
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(cable(*names))
+        except UnavailableError:
+            yield None
+        else:
+            yield names
+
+
+def _names(one: str, other: str) -> tuple[str, str]:
+    """Interface names that no second embedded site on this machine has."""
+    number = os.getpid() % 10_000_000
+    return f"v2g{one}{number}", f"v2g{other}{number}"
 
 
 def _virtual_path() -> Path:
     return Path(os.environ.get("TMPDIR", "/tmp")) / f"v2g-bus-{os.getpid()}.sock"  # noqa: S108
-
-
-def _add_veth(receiver: str, sender: str) -> bool:
-    try:
-        with IPRoute() as routes:
-            routes.link("add", ifname=receiver, kind="veth", peer={"ifname": sender})
-            for name in (receiver, sender):
-                index = routes.link_lookup(ifname=name)[0]
-                routes.link("set", index=index, state="up")
-    except (NetlinkError, OSError):
-        return False
-    return True
-
-
-def _remove_link(name: str) -> None:
-    with contextlib.suppress(NetlinkError, OSError), IPRoute() as routes:
-        for index in routes.link_lookup(ifname=name):
-            routes.link("del", index=index)
 
 
 def free_port(*preferred: int) -> int:
@@ -125,15 +133,32 @@ filter = "{options.filter}"
 [stations]
 host = "{options.host}"
 port = {options.ocpp_port}
-allow_unauthenticated = true
 meter_interval_s = 1
+# The simulated stations have no passwords; without this, only loopback would be served.
+allow_unauthenticated = true
 
 [ied]
 host = "{options.host}"
 port = {options.mms_port}
-"""
+{_secc_section(options)}"""
     )
     return path
+
+
+def _secc_section(options: SiteOptions) -> str:
+    if options.vehicle is None:
+        return ""
+    make_demo_pki(options.folder / "pki")
+    return f"""
+[secc]
+pki = "pki"
+auth_modes = ["EIM"]
+
+[[secc.evse]]
+interface = "{options.vehicle[0]}"
+evse_id = "DE*V2G*E1"
+kind = "dc"
+"""
 
 
 @dataclass(slots=True)
@@ -147,6 +172,7 @@ class Site:
     daemon: subprocess.Popen[bytes] | None = None
     merging_unit: subprocess.Popen[bytes] | None = None
     stations: subprocess.Popen[bytes] | None = None
+    vehicle: subprocess.Popen[bytes] | None = None
     bus_events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -154,33 +180,33 @@ class Site:
         """The daemon's control socket."""
         return self.options.folder / "run" / "control.sock"
 
+    @property
+    def evses(self) -> int:
+        """How many EVSEs the gateway will see."""
+        return self.options.stations + (self.options.vehicle is not None)
+
     def start(self) -> None:
-        """Start daemon, merging unit and stations, in the order in which a site comes up."""
+        """Start daemon, merging unit, stations and vehicle, as a site comes up."""
+        options = self.options
         self.daemon = self._spawn("agent.cli.daemon", "--config", str(self.config))
         self.merging_unit = self._spawn(
             "agent.processbus.simulated",
-            "--interface",
-            self.sending_end,
-            "--nominal",
-            str(self.options.nominal_hz),
-            "--dip-hz",
-            str(self.options.dip_hz),
-            "--dip-every",
-            "0",
-            "--dip-length",
-            str(self.options.dip_length_s),
-            "--goose",
+            *("--interface", self.sending_end, "--nominal", str(options.nominal_hz)),
+            *("--dip-hz", str(options.dip_hz), "--dip-length", str(options.dip_length_s)),
+            *("--dip-every", "0", "--goose"),
         )
         threading.Thread(target=self._read_bus_events, daemon=True).start()
         self.stations = self._spawn(
             "agent.vehicles.simulated.station",
-            "--url",
-            f"ws://{self.options.host}:{self.options.ocpp_port}",
-            "--count",
-            str(self.options.stations),
-            "--mix",
-            station_mix(self.options.stations),
+            *("--url", f"ws://{options.host}:{options.ocpp_port}"),
+            *("--count", str(options.stations), "--mix", station_mix(options.stations)),
         )
+        if options.vehicle is not None:
+            self.vehicle = self._spawn(
+                "agent.vehicles.simulated.evcc",
+                *("--interface", options.vehicle[1], "--pki", str(options.folder / "pki")),
+                *("--service", "DC_BPT", "--period", "0.1", "--cycles", "0"),
+            )
 
     def dip(self) -> None:
         """Let the merging unit's frequency dip now."""
@@ -203,18 +229,19 @@ class Site:
         return None
 
     def stop(self) -> None:
-        """End everything, stations first, the daemon last."""
-        for process in (self.stations, self.merging_unit, self.daemon):
+        """End everything, the vehicle first, the daemon last."""
+        for process in (self.vehicle, self.stations, self.merging_unit, self.daemon):
             if process is not None:
                 _end(process)
 
     def _spawn(self, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        on_time = module == "agent.processbus.simulated"
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if "simulated" in module else self.log,
+            stdout=subprocess.PIPE if on_time else self.log,
             stderr=self.log,
-            preexec_fn=_prepare_on_time if module.endswith(".simulated") else _die_with_parent,
+            preexec_fn=_prepare_on_time if on_time else _die_with_parent,
             cwd=REPOSITORY,
         )
 

@@ -31,6 +31,7 @@ from agent.cli.arguments import duration_s, run_command
 from agent.cli.embedded import (
     Site,
     SiteOptions,
+    charging_cable,
     free_port,
     process_bus_pair,
     write_configuration,
@@ -69,7 +70,7 @@ class Record:
         elif isinstance(message, Snapshot):
             self._take_alarms(message)
             online = (v.status for v in message.evses if v.status.online)
-            self.stations.update(status.evse_id.rpartition("/")[0] for status in online)
+            self.stations.update(status.evse_id.split("/")[0] for status in online)
             if message.complete or self.snapshot is None:
                 self.snapshot = message
             else:
@@ -126,12 +127,12 @@ def _percentiles(values_ms: list[float]) -> dict[str, float | None]:
     return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
 
 
-def _wait_until_up(client: GatewayClient, record: Record, stations: int) -> None:
+def _wait_until_up(client: GatewayClient, record: Record) -> None:
     client.send(StatusQuery(watch=True))
     for message in client.messages(START_TIMEOUT_S):
         record.take(message)
         loop = record.snapshot and record.snapshot.loop
-        if loop and loop.mode == READY_MODE and len(record.stations) >= stations:
+        if loop and loop.mode == READY_MODE and len(record.stations) >= record.site.evses:
             record.up = True
             return
         if (ended := record.site.ended()) is not None:
@@ -198,34 +199,41 @@ def _keys() -> Iterator[None]:
 
 
 def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    options = SiteOptions(
-        folder=folder,
-        nominal_hz=arguments.nominal,
-        stations=arguments.stations,
-        ocpp_port=free_port(8080),
-        mms_port=free_port(102, 10102) if os.geteuid() == 0 else free_port(10102),
-        filter=arguments.filter,
-        dip_hz=arguments.nominal - 0.2,
-    )
-    with process_bus_pair() as (receiver, sender, kind):
+    with process_bus_pair() as (receiver, sender, kind), _vehicle(arguments) as vehicle:
+        options = SiteOptions(
+            folder=folder,
+            nominal_hz=arguments.nominal,
+            stations=arguments.stations - (vehicle is not None),
+            ocpp_port=free_port(8080),
+            mms_port=free_port(102, 10102) if os.geteuid() == 0 else free_port(10102),
+            filter=arguments.filter,
+            dip_hz=arguments.nominal - 0.2,
+            vehicle=vehicle,
+        )
         config = write_configuration(options, receiver)
         with (folder / "site.log").open("wb") as log:
-            site = Site(options, config, sender, log)
-            record = Record(site)
+            record = Record(Site(options, config, sender, log))
             try:
-                site.start()
-                client = _connect(site)
-                _wait_until_up(client, record, arguments.stations)
+                record.site.start()
+                client = _connect(record.site)
+                _wait_until_up(client, record)
                 note = (
                     f"{kind} process bus, OCPP ws://{options.host}:{options.ocpp_port}, "
                     f"MMS {options.host}:{options.mms_port}, files in {folder}"
                 )
                 _show(arguments, client, record, note)
             finally:
-                site.stop()
+                record.site.stop()
     for name, text in record.alarms.items():
         print(f"alarm {name}: {text}", file=sys.stderr)
     return record.summary()
+
+
+def _vehicle(
+    arguments: argparse.Namespace,
+) -> contextlib.AbstractContextManager[tuple[str, str] | None]:
+    """Return an ISO 15118-20 vehicle on a cable of its own, where there is room for one more EVSE."""
+    return charging_cable() if arguments.stations > 1 else contextlib.nullcontext()
 
 
 def _show(arguments: argparse.Namespace, client: GatewayClient, record: Record, note: str) -> None:
@@ -241,7 +249,7 @@ def _run(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="make run ARGS=…", description=__doc__)
     parser.add_argument("--for", dest="run_s", type=duration_s, default=math.inf, metavar="30s")
     parser.add_argument("--json", action="store_true", help="a one-line JSON summary last")
-    parser.add_argument("--stations", type=int, default=4)
+    parser.add_argument("--stations", type=int, default=4, help="EVSEs; as root one is ISO 15118")
     parser.add_argument("--nominal", type=int, choices=(50, 60), default=50)
     parser.add_argument("--filter", choices=("default", "low-latency"), default="default")
     parser.add_argument("--keep", type=Path, help="folder that keeps configuration and logs")

@@ -1,49 +1,65 @@
-"""A virtual charging cable: two Ethernet interfaces joined, with IPv6 link-local addresses."""
+"""Two virtual Ethernet interfaces joined (veth), for a process bus or a charging cable."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import contextlib
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+
+from pyroute2 import IPRoute, NetlinkError
 
 from agent.errors import UnavailableError
 
 _ADDRESS_TIMEOUT_S: Final = 3.0
 
 
-@contextmanager
-def cable(station: str, vehicle: str) -> Iterator[None]:
+@contextlib.contextmanager
+def veth_pair(one: str, other: str) -> Iterator[None]:
     """Join two new interfaces for the time of the context; needs CAP_NET_ADMIN.
 
     Args:
-        station: Name of the EVSE's end, at most 15 characters.
-        vehicle: Name of the vehicle's end.
+        one, other: Their names, at most 15 characters.
 
     Raises:
-        UnavailableError: The system refuses, or there is no `ip` program.
+        UnavailableError: The system refuses.
     """
-    if shutil.which("ip") is None:
-        raise UnavailableError("the program `ip` (iproute2) is not installed")
-    _ip("link", "add", station, "type", "veth", "peer", "name", vehicle)
+    _add(one, other)
     try:
-        for name in (station, vehicle):
-            # Duplicate address detection would keep the addresses unusable for a second.
-            Path(f"/proc/sys/net/ipv6/conf/{name}/accept_dad").write_text("0")
-            _ip("link", "set", name, "up")
-        _wait_for_addresses(station, vehicle)
         yield
     finally:
-        _ip("link", "del", station)
+        with contextlib.suppress(NetlinkError, OSError), IPRoute() as routes:
+            for index in routes.link_lookup(ifname=one):
+                routes.link("del", index=index)
 
 
-def _ip(*arguments: str) -> None:
-    done = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise UnavailableError(f"ip {' '.join(arguments)}: {done.stderr.strip()}")
+@contextlib.contextmanager
+def cable(station: str, vehicle: str) -> Iterator[None]:
+    """Join a virtual charging cable: a pair whose ends have IPv6 link-local addresses.
+
+    Args:
+        station: Name of the EVSE's end. `vehicle`: of the vehicle's end.
+
+    Raises:
+        UnavailableError: As `veth_pair`, or the addresses do not come.
+    """
+    with veth_pair(station, vehicle):
+        _wait_for_addresses(station, vehicle)
+        yield
+
+
+def _add(one: str, other: str) -> None:
+    try:
+        with IPRoute() as routes:
+            routes.link("add", ifname=one, kind="veth", peer={"ifname": other})
+            for name in (one, other):
+                # Duplicate address detection would keep the addresses unusable for a second.
+                with contextlib.suppress(OSError):
+                    Path(f"/proc/sys/net/ipv6/conf/{name}/accept_dad").write_text("0")
+                routes.link("set", index=routes.link_lookup(ifname=name)[0], state="up")
+    except (NetlinkError, OSError) as error:
+        raise UnavailableError(f"no interface pair {one}, {other}: {error}") from error
 
 
 def _wait_for_addresses(*names: str) -> None:
