@@ -2,7 +2,8 @@
 
 A worker is `python -m agent.<room>.worker --config FILE --name NAME [--supervised PID]`. It says
 `Hello`, sends a `Heartbeat` twice a second, and ends with the daemon when the daemon started it
-(`--supervised`); under systemd it stays, reconnects and states its values again.
+(`--supervised`); under systemd it stays, reconnects and states its values again. With `--standby`
+it has loaded everything and waits until it is needed.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:
     set_up_logging(arguments.name)
     if arguments.supervised is not None:
         end_with_parent(arguments.supervised)
+    if arguments.standby and not sys.stdin.readline():
+        sys.exit(0)  # never needed
     try:
         settings = load_settings(arguments.config)
         link = Link(settings.control_socket, role, arguments.name)
@@ -87,6 +90,9 @@ def _parse_arguments(role: Role) -> argparse.Namespace:
         const=0,
         metavar="PID",
         help="end with the parent process, which is PID",
+    )
+    parser.add_argument(
+        "--standby", action="store_true", help="wait for a line on standard input, then start"
     )
     return parser.parse_args()
 

@@ -232,7 +232,7 @@ def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
 def _vehicle(
     arguments: argparse.Namespace,
 ) -> contextlib.AbstractContextManager[tuple[str, str] | None]:
-    """Return an ISO 15118-20 vehicle on a cable of its own, where there is room for one more EVSE."""
+    """Return the cable of an ISO 15118-20 vehicle, where there is room for one more EVSE."""
     return charging_cable() if arguments.stations > 1 else contextlib.nullcontext()
 
 

@@ -20,7 +20,8 @@ def veth_pair(one: str, other: str) -> Iterator[None]:
     """Join two new interfaces for the time of the context; needs CAP_NET_ADMIN.
 
     Args:
-        one, other: Their names, at most 15 characters.
+        one: Name of an end, at most 15 characters.
+        other: Name of the other end.
 
     Raises:
         UnavailableError: The system refuses.
@@ -39,7 +40,8 @@ def cable(station: str, vehicle: str) -> Iterator[None]:
     """Join a virtual charging cable: a pair whose ends have IPv6 link-local addresses.
 
     Args:
-        station: Name of the EVSE's end. `vehicle`: of the vehicle's end.
+        station: Name of the EVSE's end.
+        vehicle: Name of the vehicle's end.
 
     Raises:
         UnavailableError: As `veth_pair`, or the addresses do not come.
