@@ -122,6 +122,11 @@ power_profile = "power-profile.conf"
 [grid]
 nominal_hz = {options.nominal_hz}
 
+[control]
+# Gateways of one area come back at different times, and slowly; a site on its own need not wait.
+random_return_s = 0.0
+ramp_share_per_s = 0.5
+
 [scl]
 file = "{SAMPLE_SCD}"
 ied = "V2G1"

@@ -91,6 +91,11 @@ class Record:
             fields = {name: getattr(message, name) for name in message.__struct_fields__}
             self.snapshot = Snapshot(**{**fields, "evses": tuple(views.values())})
 
+    def ready(self) -> bool:
+        """Every EVSE is online and the droop follows the frequency."""
+        loop = self.snapshot and self.snapshot.loop
+        return bool(loop and loop.mode == READY_MODE and len(self.stations) >= self.site.evses)
+
     def summary(self) -> dict[str, Any]:
         """Return the closing line."""
         snapshot = self.snapshot
@@ -127,19 +132,6 @@ def _percentiles(values_ms: list[float]) -> dict[str, float | None]:
     return {"p50": round(float(p50), 3), "p99": round(float(p99), 3)}
 
 
-def _wait_until_up(client: GatewayClient, record: Record) -> None:
-    client.send(StatusQuery(watch=True))
-    for message in client.messages(START_TIMEOUT_S):
-        record.take(message)
-        loop = record.snapshot and record.snapshot.loop
-        if loop and loop.mode == READY_MODE and len(record.stations) >= record.site.evses:
-            record.up = True
-            return
-        if (ended := record.site.ended()) is not None:
-            raise UnavailableError(f"{ended[0]} ended with {ended[1]}")
-    raise UnavailableError("the embedded site did not come up")
-
-
 def _connect(site: Site) -> GatewayClient:
     arguments = argparse.Namespace(socket=site.socket, config=site.config)
     end_s = time.monotonic() + START_TIMEOUT_S
@@ -157,13 +149,20 @@ def _connect(site: Site) -> GatewayClient:
 def _loop(
     client: GatewayClient, record: Record, run_s: float, live: Live | None, note: str
 ) -> None:
-    started_s = time.monotonic()
-    next_dip_s, next_draw_s = started_s + FIRST_DIP_S, started_s
-    while (now_s := time.monotonic()) < started_s + run_s:
+    """Hear the daemon, dip by schedule and on the key, draw; `run_s` counts from being up."""
+    client.send(StatusQuery(watch=True))
+    give_up_s, next_draw_s = time.monotonic() + START_TIMEOUT_S, 0.0
+    next_dip_s = end_s = math.inf
+    while (now_s := time.monotonic()) < end_s:
+        if not record.up and record.ready():
+            record.up = True
+            next_dip_s, end_s = now_s + FIRST_DIP_S, now_s + run_s
+        if not record.up:
+            _check_start(record.site, give_up_s)
         if now_s >= next_dip_s:
             record.site.dip()
             next_dip_s += DIP_PERIOD_S
-        for message in client.messages(min(REFRESH_S, max(0.001, started_s + run_s - now_s))):
+        for message in client.messages(min(REFRESH_S, max(0.001, end_s - now_s))):
             record.take(message)
         if live is None:
             continue
@@ -174,8 +173,19 @@ def _loop(
             record.site.dip()
         if now_s >= next_draw_s and record.snapshot is not None:
             next_draw_s = now_s + REFRESH_S
-            text = f"{note}   d dip now   q quit   next dip in {next_dip_s - now_s:.0f} s"
+            text = f"{_next_dip(next_dip_s - now_s)}   d dip now   q quit   {note}"
             live.update(status_view(record.snapshot, height=live.console.height, note=text))
+
+
+def _next_dip(in_s: float) -> str:
+    return f"next dip in {in_s:.0f} s" if math.isfinite(in_s) else "the site is coming up"
+
+
+def _check_start(site: Site, give_up_s: float) -> None:
+    if (ended := site.ended()) is not None:
+        raise UnavailableError(f"{ended[0]} ended with {ended[1]}")
+    if time.monotonic() > give_up_s:
+        raise UnavailableError("the embedded site did not come up")
 
 
 def _key() -> str:
@@ -216,7 +226,6 @@ def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             try:
                 record.site.start()
                 client = _connect(record.site)
-                _wait_until_up(client, record)
                 note = (
                     f"{kind} process bus, OCPP ws://{options.host}:{options.ocpp_port}, "
                     f"MMS {options.host}:{options.mms_port}, files in {folder}"
