@@ -95,7 +95,8 @@ class Estimator:
         conditions = self._conditions(track)
         codes = quality(conditions)
         self._measured_at = np.where(codes < Quality.HELD, intake.count, self._measured_at)
-        self._published_hz = np.where(codes == Quality.INVALID, self._published_hz, track.f_hz)
+        usable = (codes != Quality.INVALID) & np.isfinite(track.f_hz)
+        self._published_hz = np.where(usable, track.f_hz, self._published_hz)
         self._renew_prediction(track)
 
         instant_sample = intake.raw_count - 1 - self._delay_samples
@@ -131,7 +132,7 @@ class Estimator:
             bridge=track.phase.bridge,
             overdue=track.phase.overdue,
             low_voltage=track.low_voltage,
-            out_of_span=beyond_hz > SPAN_HZ,
+            out_of_span=~(beyond_hz <= SPAN_HZ),  # a frequency that is no number too
             clock_free=intake.clock_free,
             clock_local=intake.clock_local,
             voltage_gap=voltage_gap,

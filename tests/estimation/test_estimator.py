@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -341,3 +341,24 @@ def test_every_array_has_one_row_a_stream() -> None:
         value = getattr(report, item.name)
         if isinstance(value, np.ndarray):
             assert value.shape[0] == 7, item.name
+
+
+def test_a_frequency_that_is_no_number_is_never_published_nor_used_for_gaps(monkeypatch):
+    estimator = Estimator(Settings(nominal_hz=50, samples_per_second=4000))
+    time_s = np.arange(4000) / 4000
+    phases = 2 * np.pi * (50 * time_s - np.array([[0], [1 / 3], [2 / 3]]))
+    wave = 325 * np.cos(phases)[np.newaxis]
+    estimator.push(wave[:, :, :2000])
+    assert estimator.report().quality[0] == Quality.GOOD
+    look = estimator._tracker.look
+
+    def blind(*arguments: object) -> object:
+        return replace(look(*arguments), f_hz=np.array([np.nan]))
+
+    monkeypatch.setattr(estimator._tracker, "look", blind)
+    estimator.push(wave[:, :, 2000:2080])
+    blinded = estimator.report()
+    assert blinded.quality[0] != Quality.GOOD
+    assert blinded.f_hz[0] == pytest.approx(50.0, abs=1e-3)
+    estimator.push(np.full((1, 3, 80), np.nan))
+    assert np.isfinite(estimator.report().f_hz).all()
