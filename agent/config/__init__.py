@@ -14,14 +14,17 @@ from agent.config.settings import (
     Settings,
 )
 from agent.config.stations import StationListener, Stations
+from agent.config.utility import Dispatch, Ocpi, Utility
 
 __all__ = [
     "DEFAULT_PATH",
     "Control",
+    "Dispatch",
     "Firewall",
     "Gateway",
     "Grid",
     "Ied",
+    "Ocpi",
     "PowerProfile",
     "ProcessBus",
     "Scl",
@@ -29,6 +32,7 @@ __all__ = [
     "Settings",
     "StationListener",
     "Stations",
+    "Utility",
     "load_settings",
     "parse_profile",
     "read_profile",

@@ -15,6 +15,7 @@ from agent.config.profile import PowerProfile
 from agent.config.secc import Secc
 from agent.config.sections import Section
 from agent.config.stations import Stations
+from agent.config.utility import Dispatch, Ocpi, Utility
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -275,6 +276,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     firewall: Firewall = Firewall()
     metrics: Metrics = Metrics()
     secc: Secc = Secc()
+    utility: Utility = Utility()
+    dispatch: Dispatch = Dispatch()
+    ocpi: Ocpi = Ocpi()
     power: PowerProfile = PowerProfile()
 
     @property

@@ -22,6 +22,8 @@ from agent.messages import (
     OrderResult,
     OrderSent,
     Role,
+    StationAnswer,
+    StationCall,
     StatusQuery,
     SubscriptionHealth,
     Validity,
@@ -39,6 +41,7 @@ class Inbox:
         orders: Orders that left on the wire since the last `take_orders`.
         alarms: Alarms that workers raised or cleared since the last `take_alarms`.
         seen: What workers saw that the audit must keep, since the last `take_seen`.
+        passing: OCPP calls and answers on their way, since the last `take_passing`.
     """
 
     measurements: list[Measurement] = field(default_factory=list)
@@ -50,6 +53,7 @@ class Inbox:
     orders: list[OrderSent] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     seen: list[AuditEvent] = field(default_factory=list)
+    passing: list[tuple[Peer, StationCall | StationAnswer]] = field(default_factory=list)
     subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     _owners: dict[str, Peer] = field(default_factory=dict)
@@ -91,6 +95,11 @@ class Inbox:
         seen, self.seen = self.seen, []
         return seen
 
+    def take_passing(self) -> list[tuple[Peer, StationCall | StationAnswer]]:
+        """Return what is on its way between stations and CSMS since the last call."""
+        passing, self.passing = self.passing, []
+        return passing
+
     def take_queries(self) -> list[Peer]:
         """Return who asked for the status since the last call."""
         queries, self.queries = self.queries, []
@@ -99,6 +108,12 @@ class Inbox:
     def owner(self, evse_id: str) -> Peer | None:
         """The process that reaches this EVSE."""
         return self._owners.get(evse_id)
+
+    def reaches(self, station: str) -> Peer | None:
+        """The process that reaches this station."""
+        start = f"{station}/"
+        owners = (owner for name, owner in self._owners.items() if name.startswith(start))
+        return next(owners, None)
 
     def sender(self, request_id: str) -> Peer | None:
         """The process that sent this request."""
@@ -132,6 +147,8 @@ class Inbox:
             self.alarms.append(message)
         elif isinstance(message, AuditEvent):
             self.seen.append(message)
+        elif isinstance(message, StationCall | StationAnswer):
+            self.passing.append((peer, message))
         elif isinstance(message, StatusQuery):
             peer.watching = message.watch
             self.queries.append(peer)

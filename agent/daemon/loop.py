@@ -22,6 +22,7 @@ from agent.daemon.desk import AuditDesk
 from agent.daemon.inbox import Inbox
 from agent.daemon.latency import LatencyMeter
 from agent.daemon.memory import StateFile
+from agent.daemon.passage import Passage
 from agent.daemon.views import SnapshotMaker
 from agent.daemon.workers import Supervisor
 from agent.errors import AlarmCode
@@ -60,6 +61,7 @@ class ControlLoop:
         self._latency = LatencyMeter()
         self._clock = ClockWatch()
         self._desk = AuditDesk(audit, self._inbox, hub)
+        self._passage = Passage(hub, self._inbox.reaches)
         hub.watch(audit.fileno(), audit.clear_wake)
         self._memory = StateFile(settings.gateway.state_dir / "control.state", parameters)
         self._views = SnapshotMaker()
@@ -91,6 +93,7 @@ class ControlLoop:
                 self._supervisor.mark_running(peer.hello.name)
                 self._views.send_complete_next()
         self._inbox.put(events)
+        self._passage.carry(self._inbox.take_passing())
         self._supervisor.restart_due()
         self._desk.release()
         if self._inbox.measurements or time.monotonic() >= self._next_tick_s:

@@ -55,6 +55,8 @@ def plan_workers(settings: Settings) -> list[WorkerSpec]:
         WorkerSpec(f"secc@{evse.interface}", Role.SECC, "agent.vehicles.secc.worker")
         for evse in settings.secc.evse
     ]
+    if settings.utility.enabled:
+        plan.append(WorkerSpec("utility", Role.UTILITY, "agent.utility.worker"))
     return plan
 
 

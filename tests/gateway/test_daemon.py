@@ -29,7 +29,6 @@ from agent.messages import (
 )
 from tests.gateway.conftest import evse_status, measurement, wait_for
 
-
 REMOTE_RAMP_S = 4.0
 """Remote orders ramp by a tenth of the fleet's power a second: 3 kW of 11 kW take 2.7 s."""
 
