@@ -18,6 +18,8 @@ class Firewall(Section, frozen=True, kw_only=True):
     """CSMS, balancing authority and market: the only addresses that the utility process meets."""
     field: tuple[str, ...] = ()
     """Inverters and meters that are asked over Modbus TCP."""
+    bus: tuple[str, ...] = ()
+    """Brokers of the message bus: the only addresses that its process meets."""
     hmi: tuple[str, ...] = ()
     """Who may open the local page from another machine."""
     admin: tuple[str, ...] = ()
@@ -26,7 +28,7 @@ class Firewall(Section, frozen=True, kw_only=True):
     def check(self) -> list[tuple[str, str, str]]:
         """Every entry must be an address or a network."""
         found: list[tuple[str, str, str]] = []
-        for key in ("scada", "stations", "balancing_authority", "field", "hmi", "admin"):
+        for key in self.__struct_fields__:
             found += [
                 (key, f"{entry!r} is not an address or a network", hint)
                 for entry in getattr(self, key)

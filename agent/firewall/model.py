@@ -64,11 +64,16 @@ def firewall_model(settings: Settings) -> Model:
     plain = [
         _tcp("IEC 61850 clients", mms_ports, firewall.scada),
         _tcp("charging stations", station_ports, firewall.stations),
+        _tcp("dispatch and OCPI", _port(settings.utility.api_port), firewall.balancing_authority),
         _tcp("administration", [SSH_PORT], firewall.admin),
     ]
     vehicles = (each for evse in settings.secc.evse for each in _vehicles(evse.interface))
     admissions = [each for each in plain if each.sources and each.ports]
     return Model((*admissions, *vehicles), networks(firewall.balancing_authority))
+
+
+def _port(port: int | None) -> list[int]:
+    return [] if port is None else [port]
 
 
 def _tcp(name: str, ports: Iterable[int], sources: Iterable[str]) -> Admission:

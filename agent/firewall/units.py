@@ -16,6 +16,7 @@ def unit_networks(settings: Settings) -> dict[str, tuple[Network, ...]]:
         "v2g-stations.service": networks(firewall.stations),
         "v2g-utility.service": networks(firewall.balancing_authority),
         "v2g-field.service": networks(firewall.field),
+        "v2g-bus.service": networks(firewall.bus),
         "v2g-hmi.service": networks(firewall.hmi),
     }
 

@@ -59,7 +59,7 @@ def test_exposure_stays_below_the_limit_with_addresses_of_the_site(tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed")
     shutil.copytree(UNITS, tmp_path / "units")
-    for name in ("ied", "stations", "utility", "field", "hmi"):
+    for name in ("ied", "stations", "utility", "field", "hmi", "bus"):
         drop_in = tmp_path / "units" / f"v2g-{name}.service.d" / "50-v2g-peers.conf"
         drop_in.parent.mkdir()
         drop_in.write_text("[Service]\nIPAddressAllow=192.0.2.0/24 2001:db8::/32\n")
@@ -173,7 +173,7 @@ def test_each_process_gets_its_own_keys_and_none_gets_the_folder():
     keys = {unit.stem: directives(unit).get("LoadCredential", []) for unit in PROCESSES}
     assert keys["v2g-processbus"] == keys["v2g-field"] == []
     assert keys["v2g-control"] == ["audit.key:/etc/v2g/pki/audit.key"]
-    for name in ("ied", "stations", "utility", "hmi"):
+    for name in ("ied", "stations", "utility", "hmi", "bus"):
         assert keys[f"v2g-{name}"] == [f"tls:/etc/v2g/pki/{name}"]
     for unit in PROCESSES:
         if unit.stem == "v2g-secc@":
@@ -185,7 +185,7 @@ def test_each_process_gets_its_own_keys_and_none_gets_the_folder():
 def test_nothing_is_reachable_that_the_configuration_does_not_name():
     for unit in PROCESSES:
         assert last(unit, "IPAddressDeny") == "any"
-    for name in ("ied", "stations", "field", "utility", "hmi"):
+    for name in ("ied", "stations", "field", "utility", "hmi", "bus"):
         assert last(by_name(name), "IPAddressAllow") == "localhost"
 
 
