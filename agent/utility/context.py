@@ -63,6 +63,7 @@ class Context:
         fleet: What the control last said of the fleet.
         counters: Go into the heartbeat; each service prefixes its own.
         listeners: Called after every snapshot with it.
+        on_connect: Called when the link to the control is new.
         on_station_call: Called with what a station asks of the CSMS; None while nobody listens.
     """
 
@@ -72,6 +73,7 @@ class Context:
         self.fleet = FleetView()
         self.counters: dict[str, float] = {}
         self.listeners: list[Callable[[Snapshot], None]] = []
+        self.on_connect: list[Callable[[], None]] = []
         self.on_station_call: Callable[[StationCall], None] | None = None
         self._send = send
         self._prefix = f"{name}-{secrets.token_hex(6)}"
@@ -222,6 +224,8 @@ class Context:
         self.fleet.forget()
         for alarm in self._alarms.values():
             self._send(alarm)
+        for callback in self.on_connect:
+            callback()
 
     def _take_outcome(self, outcome: RequestOutcome) -> None:
         waiting = self._outcomes.get(outcome.request_id)

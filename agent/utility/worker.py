@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from agent.messages import Role
 from agent.utility.context import Context
+from agent.utility.csms.client import CsmsClient
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 COUNTERS_S: Final = 0.5
@@ -26,8 +27,10 @@ def services_of(context: Context) -> list[Service]:
         ConfigurationError: Files named in the settings that cannot be used.
         UnavailableError: A port is in use or may not be opened.
     """
-    del context
-    return []
+    services: list[Service] = []
+    if context.settings.utility.url:
+        services.append(CsmsClient(context))
+    return services
 
 
 async def serve(worker: Worker) -> None:
