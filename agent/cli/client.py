@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 
-from agent.cli import mms
+from agent.cli import dispatch, mms
 from agent.cli.arguments import run_command
 
 
@@ -15,6 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="v2g-client", description=__doc__)
     commands = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     mms.add_parser(commands)
+    dispatch.add_parser(commands)
     return parser
 
 

@@ -49,6 +49,7 @@ _FINAL: Final = frozenset({
 class _Waiting:
     future: asyncio.Future[RequestOutcome]
     final: bool
+    last: RequestOutcome | None = None
 
 
 class Context:
@@ -117,7 +118,8 @@ class Context:
             test: Only say what the answer would be.
             request_id: Name under which it may be withdrawn or repeated; a new one where empty.
             final: Wait for the end of the request, not only for its acceptance.
-            timeout_s: The wait; then the outcome is `failed` with `SILENT` as its reason.
+            timeout_s: The wait; then the outcome is the last one heard (`accepted`), or `failed`
+                with `SILENT` as its reason where there was none.
         """
         request_id = request_id or self.new_id()
         future: asyncio.Future[RequestOutcome] = asyncio.get_running_loop().create_future()
@@ -141,7 +143,8 @@ class Context:
         try:
             return await asyncio.wait_for(future, timeout_s)
         except TimeoutError:
-            return RequestOutcome(request_id, RequestStatus.FAILED, SILENT, t_utc_s=time.time())
+            silent = RequestOutcome(request_id, RequestStatus.FAILED, SILENT, t_utc_s=time.time())
+            return waiting.last or silent
         finally:
             if self._outcomes.get(request_id) is waiting:
                 del self._outcomes[request_id]
@@ -233,3 +236,5 @@ class Context:
             return
         if outcome.status in _FINAL or not waiting.final:
             waiting.future.set_result(outcome)
+        else:
+            waiting.last = outcome

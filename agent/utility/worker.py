@@ -6,8 +6,10 @@ import asyncio
 from typing import Final, Protocol
 
 from agent.messages import Role
+from agent.utility.api.service import ApiService
 from agent.utility.context import Context
 from agent.utility.csms.client import CsmsClient
+from agent.utility.dispatch.service import desk_of
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 COUNTERS_S: Final = 0.5
@@ -30,6 +32,11 @@ def services_of(context: Context) -> list[Service]:
     services: list[Service] = []
     if context.settings.utility.url:
         services.append(CsmsClient(context))
+    desk = desk_of(context)
+    if desk is not None:
+        services.append(desk)
+    if context.settings.utility.api_port is not None:
+        services.append(ApiService(context, desk))
     return services
 
 

@@ -18,6 +18,7 @@ from agent.errors import ConfigurationError, Finding, UnavailableError
 CONNECTIONS_MAX: Final = 256
 HEADERS_MAX: Final = 16 * 1024
 KEEP_ALIVE_S: Final = 30
+BACKLOG: Final = 128
 
 
 class ApiServer:
@@ -106,6 +107,7 @@ def _listen(settings: Utility) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((host, port))
+        sock.listen(BACKLOG)  # so that a second process is told at once
     except OSError as error:
         sock.close()
         raise UnavailableError(f"utility.api_port: {host}:{port}: {error.strerror}") from error

@@ -24,12 +24,12 @@ _WAIT: Final = re.compile(r"\bwait=(\d{1,3})\b")
 
 def routes(desk: DispatchDesk) -> list[Route]:
     """Return the routes of signed dispatch."""
-    limit = RateLimit(burst=50.0, per_s=20.0)
+    limit = RateLimit(burst=30.0, per_s=5.0)
 
     async def dispatch(request: Request) -> Response:
         peer = peer_of(request)
         if not limit.allows(peer, time.monotonic()):
-            return _error(429, "too many tokens; at most 20 a second")
+            return _error(429, "too many tokens; at most 5 a second")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in MEDIA_TYPES:
             return _error(415, f"the body must be {MEDIA_TYPES[0]}: one compact JWS")

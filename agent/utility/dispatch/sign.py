@@ -54,7 +54,8 @@ def sign(
     Args:
         key: The signer's.
         orders: What is ordered.
-        issuer, audience: `iss` and `aud`.
+        issuer: `iss`.
+        audience: `aud`, the gateway's name.
         counter: Must rise with every token; microseconds since 1970 where not given.
         lifetime_s: From now to `exp`.
         now_utc_s: The signer's clock.

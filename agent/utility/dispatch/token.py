@@ -65,7 +65,7 @@ class Claims(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     nbf: Instant
     exp: Instant
     jti: Jti
-    ctr: Annotated[int, msgspec.Meta(ge=1, lt=2**63)]
+    ctr: Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
     orders: Annotated[tuple[Order, ...], msgspec.Meta(min_length=1, max_length=ORDERS_MAX)]
 
 
