@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from agent.messages import Role
@@ -40,11 +41,13 @@ def services_of(context: Context) -> list[Service]:
     return services
 
 
-async def serve(worker: Worker) -> None:
+async def serve(
+    worker: Worker, make_services: Callable[[Context], list[Service]] = services_of
+) -> None:
     """Run the services beside the link, until the control ends this process."""
     link = AsyncLink(worker, lambda message: context.take(message), lambda: context.connected())
     context = Context(worker.settings, worker.name, link.send)
-    services = services_of(context)
+    services = make_services(context)
     main = asyncio.create_task(link.run())
     tasks = [asyncio.create_task(service.run()) for service in services]
     tasks.append(asyncio.create_task(_publish_counters(worker, context)))

@@ -49,6 +49,7 @@ HEARTBEAT_S: Final = 300.0
 """Where the CSMS names no interval (0: "as you like")."""
 BOOT_PAUSE_S: Final = 30.0
 SOURCE: Final = "csms"
+JOURNAL: Final = "csms.sqlite"
 _ADVICE: Final = "check network, [utility] url and certificates; the local droop goes on meanwhile"
 
 
@@ -77,6 +78,7 @@ class CsmsClient:
     Args:
         context: The control.
         on_change: Called with the state after every change of it.
+        journal: File of the journal; in the state folder where None.
 
     Raises:
         ConfigurationError: Certificate, key, authorities or password cannot be used.
@@ -84,7 +86,10 @@ class CsmsClient:
     """
 
     def __init__(
-        self, context: Context, on_change: Callable[[LinkState], None] = lambda _state: None
+        self,
+        context: Context,
+        on_change: Callable[[LinkState], None] = lambda _state: None,
+        journal: Path | None = None,
     ) -> None:
         self.state = LinkState()
         self._context = context
@@ -95,8 +100,8 @@ class CsmsClient:
         self._tls: ssl.SSLContext | None = None
         self._password = read_password(settings.password)
         self._address()  # what is wrong with the files is said now
-        folder = context.settings.gateway.state_dir / "utility"
-        self.journal = Journal(folder / "csms.sqlite", settings.queue_max)
+        path = journal or context.settings.gateway.state_dir / JOURNAL
+        self.journal = Journal(path, settings.queue_max)
         self.transactions = Transactions(self.journal, settings.meter_interval_s)
         authority = authority_of(settings)
         wishes = WishBook(context, SOURCE, authority)
