@@ -42,6 +42,7 @@ class Role(StrEnum):
     SECC = "secc"
     FIELD = "field"
     UTILITY = "utility"
+    BUS = "bus"
     HMI = "hmi"
     OPERATOR = "operator"
 

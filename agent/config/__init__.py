@@ -1,5 +1,6 @@
 """`agent.toml` and `power-profile.conf` → frozen settings."""
 
+from agent.config.bus import Bus, Fleet
 from agent.config.firewall import Firewall
 from agent.config.loader import DEFAULT_PATH, load_settings, read_settings, section_types
 from agent.config.profile import PowerProfile, parse_profile, read_profile
@@ -18,9 +19,11 @@ from agent.config.utility import Dispatch, Ocpi, Utility
 
 __all__ = [
     "DEFAULT_PATH",
+    "Bus",
     "Control",
     "Dispatch",
     "Firewall",
+    "Fleet",
     "Gateway",
     "Grid",
     "Ied",

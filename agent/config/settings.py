@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from agent.config.bus import Bus, Fleet
 from agent.config.firewall import Firewall
 from agent.config.metrics import Metrics
 from agent.config.profile import PowerProfile
@@ -279,6 +280,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     utility: Utility = Utility()
     dispatch: Dispatch = Dispatch()
     ocpi: Ocpi = Ocpi()
+    bus: Bus = Bus()
+    fleet: Fleet = Fleet()
     power: PowerProfile = PowerProfile()
 
     @property

@@ -36,7 +36,7 @@ MISSED_TICK_S: Final = 0.060
 """A longer pause between two ticks is counted as a missed tick."""
 SLOW_PERIOD_S: Final = 0.5
 """State file and worker alarms are looked after this often."""
-LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY)
+LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS)
 """Roles that hear every snapshot; operators' tools hear them when they ask."""
 
 

@@ -57,6 +57,8 @@ def plan_workers(settings: Settings) -> list[WorkerSpec]:
     ]
     if settings.utility.enabled:
         plan.append(WorkerSpec("utility", Role.UTILITY, "agent.utility.worker"))
+    if settings.bus.enabled or settings.fleet.enabled:
+        plan.append(WorkerSpec("bus", Role.BUS, "agent.utility.bus.worker"))
     return plan
 
 

@@ -1,0 +1,110 @@
+"""The outbox against a real nats-server that is killed, stalled, emptied and started again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import nats
+import pytest
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+
+from agent.config import Bus
+from agent.utility.bus.identity import READING
+from agent.utility.bus.receive import Sequencer
+from tests.utility.bus.conftest import running, until
+
+pytestmark = pytest.mark.peer
+
+
+async def stored(server, identity) -> list[tuple[int, bytes]]:
+    """Read the gateway's stream from its begin: (number, payload)."""
+    client = await nats.connect(server.url)
+    try:
+        stream = client.jetstream()
+        count = (await stream.stream_info(identity.stream)).state.messages
+        reader = await stream.subscribe(
+            identity.subject(READING), stream=identity.stream, ordered_consumer=True,
+            config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+        )  # fmt: skip
+        messages = [await reader.next_msg(timeout=10.0) for _ in range(count)]
+        return [(int(m.headers["V2G-Sequence"]), m.data) for m in messages]
+    finally:
+        await client.close()
+
+
+def numbers(message) -> tuple[int, int]:
+    """Return the message's own number and that of its predecessor."""
+    return int(message.headers["V2G-Sequence"]), int(message.headers["V2G-Previous"])
+
+
+def assert_all_once_in_order(messages, sent) -> None:
+    numbers = [number for number, _ in messages]
+    assert [payload for _, payload in messages] == sent
+    assert numbers == list(range(numbers[0], numbers[0] + len(sent)))
+
+
+def settings(server, **values) -> Bus:
+    return Bus(nats=server.url, commit_s=0.02, **values)
+
+
+async def test_what_was_published_is_in_the_stream_once_and_in_order(
+    tmp_path, nats_server, identity
+):
+    async with running(tmp_path, settings(nats_server), identity) as gateway:
+        gateway.put(1000)
+        await until(lambda: gateway.transport.health.acknowledged == 1000)
+    assert_all_once_in_order(await stored(nats_server, identity), gateway.sent)
+
+
+async def campaign(tmp_path, server, identity, seconds: float, kills: int) -> dict[str, float]:
+    """10 Hz telemetry; the broker is killed and started again; a consumer listens all the time."""
+    heard: list[bytes] = []
+    rule = Sequencer()
+
+    async def consume() -> None:
+        client = await nats.connect(server.url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+        try:
+            stream = client.jetstream()
+            reader = await stream.pull_subscribe(
+                identity.subject(READING), "scada", stream=identity.stream,
+                config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=2),
+            )  # fmt: skip
+            while True:
+                try:
+                    for message in await reader.fetch(100, timeout=0.5):
+                        if rule.is_new(message.subject, *numbers(message)):
+                            heard.append(message.data)
+                        await message.ack_sync()
+                except (nats.errors.Error, OSError):
+                    await asyncio.sleep(0.05)
+        finally:
+            await client.close()
+
+    async with running(tmp_path, settings(server), identity) as gateway:
+        gateway.put()
+        await until(lambda: gateway.transport.health.acknowledged >= 1)
+        consumer = asyncio.create_task(consume())
+        telemetry = asyncio.create_task(gateway.put_evenly(10.0, seconds))
+        for _ in range(kills):
+            await asyncio.sleep(0.7 * seconds / kills)
+            await asyncio.to_thread(server.kill)
+            await asyncio.sleep(0.2 * seconds / kills)
+            await asyncio.to_thread(server.start)
+        await telemetry
+        last = gateway.sent[-1]
+        await until(lambda: last in heard[-1:], 60.0)
+        await asyncio.sleep(0.5)
+        consumer.cancel()
+        await asyncio.gather(consumer, return_exceptions=True)
+        connects = gateway.transport.health.connects
+    assert connects > kills
+    assert_all_once_in_order(await stored(server, identity), gateway.sent)
+    assert heard == gateway.sent
+    assert rule.missed == 0
+    return {"samples": len(heard), "kills": kills, "redelivered": rule.repeated}
+
+
+async def test_broker_killed_during_10_hz_telemetry_every_sample_arrives_once_in_order(
+    tmp_path, nats_server, identity
+):
+    await campaign(tmp_path, nats_server, identity, seconds=9.0, kills=2)
