@@ -68,6 +68,7 @@ class MqttTransport:
             keepalive=KEEPALIVE_S,
             max_inflight_messages=WINDOW,
         )
+        client.pending_calls_threshold = 2 * WINDOW
         async with client:
             seq = await self._store.position(NAME)
             self.health.connected = True
@@ -83,6 +84,7 @@ class MqttTransport:
         settling: Settling = deque()
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_until_lost(client))
                 tasks.create_task(self._collect(client, on_the_way, settling))
                 tasks.create_task(self._settle(settling))
                 while True:
@@ -151,6 +153,12 @@ class CheckedClient(aiomqtt.Client):
         if reason_code.value >= REFUSED_FROM:
             self.refusal = str(reason_code)
         super()._on_publish(client, userdata, mid, reason_code, properties)
+
+
+async def _until_lost(client: CheckedClient) -> None:
+    """Nothing is subscribed to, so nothing arrives; the iteration ends with the connection."""
+    async for message in client.messages:
+        logger.warning("MQTT: unexpected message on {}", message.topic)
 
 
 def _forget(sending: asyncio.Future[None]) -> None:

@@ -61,21 +61,16 @@ class Sampler:
             self._put(snapshot.t_utc_s, READING, profiles.site_reading(self._identity, snapshot))
         if not self._views:
             return
-        if self._evses.due(snapshot.t_utc_s):
-            self._tell_evses(snapshot)
-        if self._status.due(snapshot.t_utc_s):
+        evses, status = self._evses.due(snapshot.t_utc_s), self._status.due(snapshot.t_utc_s)
+        if status:
             self._told.clear()
-            self._put(
-                snapshot.t_utc_s,
-                STATUS,
-                profiles.site_status(self._identity, snapshot, self.stock()),
-            )
+            payload = profiles.site_status(self._identity, snapshot, self.stock())
+            self._put(snapshot.t_utc_s, STATUS, payload)
+        if evses:
+            for payload in profiles.evse_readings(self._identity, snapshot, self.views):
+                self._put(snapshot.t_utc_s, EVSE_READING, payload)
+        if evses or status:
             self._tell_changed(snapshot)
-
-    def _tell_evses(self, snapshot: Snapshot) -> None:
-        for payload in profiles.evse_readings(self._identity, snapshot, self.views):
-            self._put(snapshot.t_utc_s, EVSE_READING, payload)
-        self._tell_changed(snapshot)
 
     def _tell_changed(self, snapshot: Snapshot) -> None:
         """Tell the states of EVSEs that changed since they were told; of all when none was."""
@@ -107,7 +102,7 @@ class _Grid:
     def due(self, utc_s: float) -> bool:
         """Whether `utc_s` lies in another period than the last one that was due."""
         # A snapshot of the very instant of a border must not fall before it by rounding.
-        number = math.floor(utc_s / self._period_s + 1e-6)
+        number = math.floor(utc_s / self._period_s + 1e-4)
         if number == self._last:
             return False
         self._last = number

@@ -19,6 +19,8 @@ from agent.utility.bus.outbox import Entry, Outbox
 ResultT = TypeVar("ResultT")
 
 TIDY_S: Final = 5.0
+LOOK_S: Final = 0.5
+"""How old the counters of the outbox may be."""
 GATHERED_MAX: Final = 20_000
 """Messages kept in memory while the disk does not take them; beyond it the oldest are lost."""
 
@@ -37,7 +39,7 @@ class Store:
         self._thread = ThreadPoolExecutor(1, "outbox")
         self._gathered: list[tuple[float, str, bytes]] = []
         self._committed = asyncio.Condition()
-        self._tidied_s = time.monotonic()
+        self._tidied_s = self._looked_s = time.monotonic()
         self.last_seq = outbox.last_seq
         self.usage = outbox.usage()
         self.overrun = 0
@@ -55,9 +57,13 @@ class Store:
         while True:
             await asyncio.sleep(self._commit_s)
             await self.flush()
-            if time.monotonic() - self._tidied_s >= TIDY_S:
-                self._tidied_s = time.monotonic()
+            now_s = time.monotonic()
+            if now_s - self._tidied_s >= TIDY_S:
+                self._tidied_s = now_s
                 await self._tidy()
+            elif now_s - self._looked_s >= LOOK_S:
+                self._looked_s = now_s
+                self.usage = await self._call(self._outbox.usage)
 
     async def flush(self) -> None:
         """Commit what was gathered."""

@@ -17,17 +17,18 @@ pytestmark = pytest.mark.peer
 
 
 async def stored(server, identity) -> list[tuple[int, bytes]]:
-    """Read the gateway's stream from its begin: (number, payload)."""
+    """Read all readings in the gateway's stream: (number, payload)."""
     client = await nats.connect(server.url)
     try:
         stream = client.jetstream()
         count = (await stream.stream_info(identity.stream)).state.messages
         reader = await stream.subscribe(
-            identity.subject(READING), stream=identity.stream, ordered_consumer=True,
+            f"openfmb.*.*.{identity.mrid}", stream=identity.stream, ordered_consumer=True,
             config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
         )  # fmt: skip
         messages = [await reader.next_msg(timeout=10.0) for _ in range(count)]
-        return [(int(m.headers["V2G-Sequence"]), m.data) for m in messages]
+        subject = identity.subject(READING)
+        return [(numbers(m)[0], m.data) for m in messages if m.subject == subject]
     finally:
         await client.close()
 
