@@ -8,6 +8,7 @@ import importlib.util
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,12 +43,13 @@ def cables() -> Iterator[Callable[[], tuple[str, str]]]:
     """Makes veth pairs: (station's end, vehicle's end)."""
     if os.geteuid() != 0:
         pytest.skip("needs root to make veth interfaces")
-    with contextlib.ExitStack() as stack:
+    # Scenarios make cables while their event loop runs; netlink wants a thread without one.
+    with ThreadPoolExecutor(1) as outside, contextlib.ExitStack() as stack:
 
         def make() -> tuple[str, str]:
             number = next(_numbers)
             ends = f"vs{os.getpid()}x{number}", f"ve{os.getpid()}x{number}"
-            stack.enter_context(cable(*ends))
+            outside.submit(stack.enter_context, cable(*ends)).result()
             return ends
 
         yield make
