@@ -14,7 +14,7 @@ run: venv
 	@$(BIN)/python -m agent.cli.run $(ARGS)
 
 test: venv-test
-	@SCL_CORPUS="$(SCL_CORPUS)" $(BIN)/python -m pytest -m "not soak" $(ARGS)
+	@SCL_CORPUS="$(SCL_CORPUS)" $(BIN)/python -m pytest $(ARGS)
 
 venv: $(VENV)/.installed
 venv-test: $(VENV)/.installed-test

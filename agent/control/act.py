@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 
 from agent.control.decide import Decision
-from agent.control.dispatch import fixed, share
+from agent.control.dispatch import fixed, settle
 from agent.control.fleet import Fleet, Floats, Ints
 from agent.control.guard import veto
 from agent.control.local import tell
 from agent.control.orders import Plan, expected, free, issue, plan
-from agent.control.ranges import rank, snapped
+from agent.control.ranges import rank
 from agent.control.sense import Sensed
 from agent.control.state import Clock, State
 from agent.control.voltage import reactive_power
@@ -90,7 +90,7 @@ def _shared(state: State, sensed: Sensed, decision: Decision, clock: Clock) -> F
     if decision.landing:
         tolerance_w = p.landing_w
     order = partial(rank, sensed.fleet, p)
-    return snapped(share(movable, now_w, target_w, tolerance_w, able, order), ranges)
+    return settle(movable, now_w, target_w, tolerance_w, able, order)
 
 
 def _guarded(planned: Plan, sensed: Sensed, state: State) -> tuple[Plan, int]:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 
 from agent.control.fleet import Bools, Floats
-from agent.control.ranges import Ranges
+from agent.control.ranges import Ranges, snapped
+
+PASSES: Final = 4
+"""How often what some devices cannot make exactly is shared among the others."""
 
 
 def fixed(ranges: Ranges, still: Bools) -> Ranges:
@@ -18,6 +22,30 @@ def fixed(ranges: Ranges, still: Bools) -> Ranges:
         low_w=np.where(still, ranges.base_w, ranges.low_w),
         high_w=np.where(still, ranges.base_w, ranges.high_w),
     )
+
+
+def settle(
+    ranges: Ranges,
+    now_w: Floats,
+    target_w: float,
+    tolerance_w: float,
+    free: Bools,
+    rank: Callable[[], Floats],
+) -> Floats:
+    """Return powers that the devices can make and that together make `target_w`.
+
+    A device that cannot do exactly what its share asks (its smallest power is larger, its steps
+    are coarse) does the nearest it can; those that can do the rest exactly make up for it.
+    Arguments as for `share`.
+    """
+    for _ in range(PASSES):
+        asked_w = share(ranges, now_w, target_w, tolerance_w, free, rank)
+        now_w = snapped(asked_w, ranges)
+        if np.array_equal(now_w, asked_w):
+            break
+        alone_w = np.clip(now_w + target_w - now_w.sum(), ranges.low_w, ranges.high_w)
+        free = free & (snapped(alone_w, ranges) == alone_w)
+    return now_w
 
 
 def share(

@@ -148,6 +148,7 @@ def _outcome(
 
 def _why(order: Order, delivery: Delivery) -> str:
     ruler = delivery.standing.ruler
-    if ruler is not None and not _rules(order, delivery.standing):
+    outranked = ruler is not None and ruler.rank < order.rank
+    if ruler is not None and outranked and not _rules(order, delivery.standing):
         return f"overruled by {ruler.request.authority.name.lower()} {ruler.request.request_id}"
     return "the delivered power did not follow"

@@ -121,7 +121,9 @@ def requested(
         ranges = standing.pinned(ranges, wishes, 1.0)
         base_w = float(ranges.base_w.sum())
         site_w = base_w if math.isnan(wishes.site_w) else wishes.site_w
-        return ranges, site_w, Offset(turns_s=state.offset.turns_s)
+        # An order from afar that waits behind the operator's goes on from where that one ends.
+        value_w = site_w - base_w if wishes.remote_waits else 0.0
+        return ranges, site_w, Offset(value_w, turns_s=state.offset.turns_s)
     if math.isnan(wishes.site_w):
         wanted_w = standing.remote_offset_w(ranges, wishes)
     else:

@@ -35,6 +35,7 @@ class Standing:
         stopped, blocked, drained: EVSEs that are stopped, do not answer, or take on nothing new.
         low_w, high_w: Bounds of each EVSE. `site_low_w`, `site_high_w`: of the site.
         var: Reactive setpoints in force: target → var.
+        remote_waits: An order from afar for the site's power is in force behind the ruler's.
         empty: Nobody asks for anything.
     """
 
@@ -50,6 +51,7 @@ class Standing:
     site_low_w: float
     site_high_w: float
     var: dict[str, float]
+    remote_waits: bool
     empty: bool
 
 
@@ -87,7 +89,7 @@ def stand(orders: Sequence[Order], fleet: Fleet, p: Parameters, day_s: float) ->
             drained[rows] |= request.setting == "drain"
         elif request.kind is RequestKind.VAR_SETPOINT:
             var[request.target] = request.value
-    ruler = _ruler(orders)
+    ruler = next(iter(_for_site(orders)), None)
     return Standing(
         ruler=ruler,
         site_w=_site_w(ruler, p, day_s),
@@ -101,6 +103,7 @@ def stand(orders: Sequence[Order], fleet: Fleet, p: Parameters, day_s: float) ->
         site_low_w=site_low_w,
         site_high_w=site_high_w,
         var=var,
+        remote_waits=any(order.remote for order in _for_site(orders)[1:]),
         empty=not orders,
     )
 
@@ -148,9 +151,9 @@ def remote_offset_w(ranges: Ranges, standing: Standing) -> float:
     return float(np.where(asked, wanted_w - ranges.base_w, 0.0).sum())
 
 
-def _ruler(orders: Sequence[Order]) -> Order | None:
-    power = (o for o in orders if o.request.target == SITE and o.request.kind in POWER)
-    return next(power, None)
+def _for_site(orders: Sequence[Order]) -> list[Order]:
+    """Return the orders for the site's power, the ruling one first."""
+    return [o for o in orders if o.request.target == SITE and o.request.kind in POWER]
 
 
 def _site_w(ruler: Order | None, p: Parameters, day_s: float) -> float:

@@ -270,3 +270,32 @@ TestArbitrationModel = Arbitration.TestCase
 TestArbitrationModel.settings = settings(
     max_examples=25, stateful_step_count=20, deadline=None, derandomize=True
 )
+
+
+def test_an_order_from_afar_goes_on_from_where_the_operators_test_ends(
+    make_bench, make_evse, make_request
+):
+    bench = make_bench(random_return_s=0.0, ramp_share_per_s=0.1)
+    bench.plug(*(make_evse(f"cs{i}/1") for i in range(4)))
+    scada = {"authority": Authority.SCADA, "lease_s": 300.0, "request_id": "scada"}
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 10_000.0, **scada))
+    bench.run(8.0)
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 12_000.0, duration_s=4.0))
+    lowest_w = min(bench.tick().loop.ordered_w for _ in range(400))
+    assert lowest_w >= 10_000.0 - 150.0
+    assert bench.power_w() == pytest.approx(10_000.0, abs=150.0)
+
+
+def test_a_test_that_did_not_follow_is_not_said_to_be_overruled_by_a_lower_rank(
+    make_bench, make_evse, make_request
+):
+    bench = make_bench(random_return_s=0.0)
+    bench.plug(make_evse("cs/1"))
+    scada = {"authority": Authority.SCADA, "lease_s": 300.0, "request_id": "scada"}
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 1_000.0, **scada))
+    bench.run(2.0)
+    bench.obey = False
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 5_000.0, request_id="test", duration_s=2.0))
+    bench.run(3.0)
+    final = [o for o in bench.outcomes if o.request_id == "test"][-1]
+    assert (final.status, final.reason) == ("failed", "the delivered power did not follow")

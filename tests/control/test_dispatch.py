@@ -124,3 +124,34 @@ def test_site_limits_hold_for_the_sum(make_bench, make_evse):
         bench.f_hz = f_hz
         bench.run(2)
         assert bench.power_w() == pytest.approx(bound_w, rel=0.01)
+
+
+@pytest.mark.parametrize("target_w", [4_000.0, 1_000.0, -1_000.0, -9_000.0, 6_735.0])
+def test_what_a_coarse_device_cannot_make_the_others_make_up_for(
+    make_bench, make_evse, make_request, target_w
+):
+    """A share in the gap around zero of one vehicle must not leave the fleet off its target."""
+    bench = make_bench(random_return_s=0.0)
+    one_way = {"discharge_max_w": 0.0, "base_w": -11_000.0, "charge_min_w": 4_140.0}
+    bench.plug(
+        make_evse("a/1", **one_way, latency_s=0.05),
+        make_evse("b/1", **one_way, latency_s=0.05),
+        make_evse("v2x/1", latency_s=0.4),
+    )
+    bench.run(1.0)
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 6_735.0))
+    bench.run(3.0)
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, target_w, request_id="second"))
+    bench.run(3.0)
+    assert bench.power_w() == pytest.approx(target_w, abs=100.0)
+    for name in ("a/1", "b/1"):
+        assert not -4_140.0 < bench.evses[name].p_w < 0.0
+
+
+def test_coarse_steps_add_up_to_the_target(make_bench, make_evse, make_request):
+    bench = make_bench()
+    steps = (make_evse(f"step{i}/1", step_w=700.0, latency_s=0.05) for i in range(4))
+    bench.plug(*steps, make_evse("fine/1", latency_s=0.4))
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 20_000.0))
+    bench.run(3.0)
+    assert bench.power_w() == pytest.approx(20_000.0, abs=100.0)
