@@ -77,7 +77,6 @@ def test_every_veto_is_marked(make_evse, bad):
 
 def test_a_broken_dispatch_is_caught_and_reported(monkeypatch, make_bench, make_evse):
     monkeypatch.setattr(act, "settle", lambda ranges, *_: ranges.high_w * 3.0)
-    monkeypatch.setattr(act, "snapped", lambda power_w, _: power_w)
     real = act.plan
     monkeypatch.setattr(
         act,
