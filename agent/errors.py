@@ -24,6 +24,8 @@ from typing import Final
 
 EX_USAGE: Final = 64
 EX_UNAVAILABLE: Final = 69
+EX_AGAIN: Final = 75
+"""A worker ended so that it is started again with new settings (EX_TEMPFAIL)."""
 EX_CONFIG: Final = 78
 
 

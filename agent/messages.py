@@ -448,6 +448,9 @@ class Snapshot(Message, frozen=True):
     clock_source: str = ""
     clock_reason: str = ""
     """Why the clock is not synchronised; empty where it is."""
+    audit_seq: int = 0
+    """Last record of the audit log that is on the disk. `audit_mac`: its code, hexadecimal."""
+    audit_mac: str = ""
 
 
 class AuditEvent(Message, frozen=True):
@@ -475,10 +478,46 @@ class StatusQuery(Message, frozen=True):
     watch: bool = False
 
 
+class Acknowledge(Message, frozen=True):
+    """An operator has seen active alarms; answered with a `RequestOutcome`.
+
+    Attributes:
+        code: Alarms with this code only; None for every code.
+        source: Alarms of this source only; empty for every source.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("request_id",)
+
+    request_id: str
+    origin: str
+    code: AlarmCode | None = None
+    source: str = ""
+
+
+class Reload(Message, frozen=True):
+    """An operator asks to read the configuration again; answered with a `RequestOutcome`.
+
+    Attributes:
+        workers: Start every worker anew, also where its settings are the same: for changed SCL,
+            mapping or certificate files.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("request_id",)
+
+    request_id: str
+    origin: str
+    workers: bool = False
+
+
 class Shutdown(Message, frozen=True):
-    """The daemon ends; workers finish what is on the wire and stop."""
+    """The daemon ends; workers that it started finish what is on the wire and stop.
+
+    Attributes:
+        again: The settings changed: every worker that hears this ends, and is started again.
+    """
 
     reason: str
+    again: bool = False
 
 
 class ModeOrder(Message, frozen=True):
@@ -579,6 +618,8 @@ AnyMessage = (
     | Snapshot
     | AuditEvent
     | StatusQuery
+    | Acknowledge
+    | Reload
     | Shutdown
     | ModeOrder
     | GridSignal

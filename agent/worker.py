@@ -23,7 +23,7 @@ from typing import Final
 from loguru import logger
 
 from agent.config import DEFAULT_PATH, Settings, load_settings
-from agent.errors import AgentError
+from agent.errors import EX_AGAIN, AgentError
 from agent.link import Link
 from agent.logs import set_up_logging
 from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
@@ -43,6 +43,18 @@ class Worker:
     link: Link
     counters: dict[str, float] = field(default_factory=dict)
     notifier: Notifier = field(default_factory=Notifier)
+    supervised: bool = False
+    """The daemon started it, not systemd."""
+    again: bool = False
+    """It ends to be started anew with other settings."""
+
+    def ends_on(self, message: Shutdown) -> bool:
+        """Whether the control's word ends this process.
+
+        A worker that systemd started outlives the control; only new settings end it.
+        """
+        self.again = message.again
+        return message.again or self.supervised or not self.notifier.active
 
     def heartbeat(self) -> None:
         """Tell the control, and systemd where it started us, that this process is alive."""
@@ -67,7 +79,10 @@ def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:
     try:
         settings = load_settings(arguments.config)
         link = Link(settings.control_socket, role, arguments.name)
-        code = main(Worker(arguments.name, settings, link))
+        supervised = arguments.supervised is not None
+        worker = Worker(arguments.name, settings, link, supervised=supervised)
+        code = main(worker)
+        code = code or (EX_AGAIN if worker.again else 0)
     except AgentError as error:
         logger.error("{}", error)
         code = error.exit_code
@@ -176,7 +191,8 @@ class AsyncLink:
     def _read(self) -> None:
         for message in self._link.receive():
             if isinstance(message, Shutdown):
-                self._stopped.set()
+                if self._worker.ends_on(message):
+                    self._stopped.set()
             else:
                 self._on_message(message)
         if not self._link.connected:

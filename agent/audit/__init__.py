@@ -7,7 +7,7 @@ without the key; `read_records` shows it without one.
 
 from agent.audit.log import AuditLog
 from agent.audit.reader import log_files, read_records
-from agent.audit.record import Head, Kind, Record, parse_heads
+from agent.audit.record import Head, Kind, Record, head_of_integers, parse_heads
 from agent.audit.ticket import Ticket
 from agent.audit.verify import Report, verify
 
@@ -18,6 +18,7 @@ __all__ = [
     "Record",
     "Report",
     "Ticket",
+    "head_of_integers",
     "log_files",
     "parse_heads",
     "read_records",

@@ -24,7 +24,7 @@ TEXT_LIMIT: Final = 1024
 _DATA_LIMIT: Final = 8192
 _MAC_FRAME: Final = b',"mac":"'
 _MAC_TAIL: Final = len(_MAC_FRAME) + 64 + len(b'"}')
-_HEAD: Final = re.compile(r"v2g-audit-head seq=(\d{1,18}) mac=([0-9a-f]{64})")
+_HEAD: Final = re.compile(r"v2g-audit-head seq=(\d{1,18}) mac=([0-9a-f]{64}|[0-9a-f]{16})\b")
 
 
 class Kind(StrEnum):
@@ -46,7 +46,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The newest record; kept elsewhere (syslog, an IEC 61850 object) it anchors the log."""
+    """The newest record; kept elsewhere (syslog, an IEC 61850 object) it anchors the log.
+
+    As an anchor `mac` may be its first 16 digits, which is what an IEC 61850 client has.
+    """
 
     seq: int = 0
     mac: str = GENESIS
@@ -81,6 +84,15 @@ class Record:
     def head(self) -> Head:
         """This record as an anchor."""
         return Head(self.seq, self.mac)
+
+
+def head_of_integers(seq: int, high: int, low: int) -> Head:
+    """Return the anchor that GGIO1.IntIn1, IntIn2 and IntIn3 of the IED show (INT32 each).
+
+    Raises:
+        OverflowError: A number is no INT32.
+    """
+    return Head(seq, (high.to_bytes(4, signed=True) + low.to_bytes(4, signed=True)).hex())
 
 
 def parse_heads(text: str) -> Iterator[Head]:

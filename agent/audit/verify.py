@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from agent.audit.chain import FileScan, scan
 from agent.audit.reader import log_files
-from agent.audit.record import Head, Record
+from agent.audit.record import GENESIS, Head, Record
 from agent.errors import Finding
 
 
@@ -38,7 +38,12 @@ class Report:
         return not self.findings
 
 
-def verify(path: Path, key: bytes, anchors: Iterable[Head] = ()) -> Report:
+def verify(
+    path: Path,
+    key: bytes,
+    anchors: Iterable[Head] = (),
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Report:
     """Check a log from its first file to its last byte; total on any bytes.
 
     Whole records cut from the very end leave a valid log. Only `anchors`, heads that were kept
@@ -48,8 +53,10 @@ def verify(path: Path, key: bytes, anchors: Iterable[Head] = ()) -> Report:
         path: The log's folder or its active file.
         key: Secret of the chain.
         anchors: Heads from syslog, SCADA's archive or a notebook.
+        progress: Called with the files that were read and how many there are.
     """
-    return _Verification(key, {anchor.seq: anchor for anchor in anchors}).run(log_files(path))
+    known = {anchor.seq: anchor for anchor in anchors}
+    return _Verification(key, known).run(log_files(path), progress)
 
 
 class _Verification:
@@ -60,11 +67,12 @@ class _Verification:
         self._removed: list[Head] = []
         self._report = Report()
 
-    def run(self, files: list[Path]) -> Report:
+    def run(self, files: list[Path], progress: Callable[[int, int], None]) -> Report:
         report = self._report
         before: FileScan | None = None
         first: tuple[Path, Record] | None = None
-        for file in files:
+        for number, file in enumerate(files):
+            progress(number, len(files))
             found = self._read(file)
             if before is None and found.opening is not None:
                 first = (file, found.opening)
@@ -101,7 +109,8 @@ class _Verification:
 
     def _match_anchors(self, data: bytes) -> None:
         for seq, anchor in self._anchors.items():
-            if f'"mac":"{anchor.mac}"'.encode() in data:
+            rest = '"}' if len(anchor.mac) == len(GENESIS) else ""
+            if f'"mac":"{anchor.mac}{rest}'.encode() in data:
                 self._met.add(seq)
 
     def _merge(self, before: FileScan | None, found: FileScan) -> FileScan:

@@ -12,7 +12,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-from agent.audit import Head, Kind, Record, log_files, parse_heads, read_records, verify
+from rich.console import Console
+from rich.progress import Progress
+
+from agent.audit import (
+    Head,
+    Kind,
+    Record,
+    head_of_integers,
+    log_files,
+    parse_heads,
+    read_records,
+    verify,
+)
 from agent.audit.reader import LOG_NAME
 from agent.cli.gateway import add_gateway_options
 from agent.config import Settings, read_settings
@@ -80,6 +92,23 @@ def _verify_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="FILE",
         help="a text that holds heads kept elsewhere, such as a syslog export",
     )
+    parser.add_argument(
+        "--seen",
+        type=_seen,
+        action="append",
+        default=[],
+        metavar="N,N,N",
+        help="GGIO1.IntIn1, IntIn2 and IntIn3 of the IED, as an IEC 61850 client archived them",
+    )
+
+
+def _seen(text: str) -> Head:
+    try:
+        seq, high, low = (int(part) for part in text.split(","))
+        return head_of_integers(seq, high, low)
+    except (ValueError, OverflowError):
+        message = f"{text!r} is not three integers such as 1042,-1731042117,88231"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def _show_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,12 +124,20 @@ def _export_parser(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser = verbs.add_parser("export", help=text, description=text)
     _common(parser)
     _filters(parser)
-    parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl")
+    parser.add_argument("--format", choices=("jsonl", "csv"), default="jsonl", help="default jsonl")
 
 
 def _verify(path: Path, arguments: argparse.Namespace, settings: Settings) -> int:
     anchors = [head for file in arguments.anchors for head in _heads(file)]
-    report = verify(path, _key(arguments, settings), anchors)
+    anchors += arguments.seen
+    key = _key(arguments, settings)
+    quiet = arguments.json or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as progress:
+        task = progress.add_task("verifying")
+        report = verify(
+            path, key, anchors,
+            lambda done, total: progress.update(task, completed=done, total=total),
+        )  # fmt: skip
     if arguments.json:
         print(json.dumps({"ok": report.ok, **asdict(report)}))
         return 0 if report.ok else EXIT_TAMPERED

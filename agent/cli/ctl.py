@@ -6,18 +6,16 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
-from agent.cli import audit, check, events, firewall, pki, support
+from agent.cli import audit, check, events, firewall, orders, pki, support
 from agent.cli.arguments import duration_s, power_w, run_command
-from agent.cli.discharge import EXIT_REFUSED, operator_request, run_test
+from agent.cli.discharge import run_test
 from agent.cli.gateway import GatewayClient, add_gateway_options
 from agent.cli.view import plain, status_json, status_view
-from agent.messages import SITE, RequestKind, RequestOutcome, RequestStatus
-
-STOP_LEASE_S = 24 * 3600.0
+from agent.messages import SITE, RequestKind
 
 
 def _status(arguments: argparse.Namespace) -> int:
@@ -39,47 +37,11 @@ def _alarms(arguments: argparse.Namespace) -> int:
         print(json.dumps(plain(alarms)))
     else:
         for alarm in alarms:
-            print(f"{alarm.code} {alarm.source}: {alarm.text}\n     {alarm.advice}")
+            seen = " (acknowledged)" if alarm.acknowledged else ""
+            print(f"{alarm.code} {alarm.source}: {alarm.text}{seen}\n     {alarm.advice}")
         if not alarms:
             print("no alarms")
     return 0
-
-
-def _order(kind: RequestKind, setting: str = "") -> Callable[[argparse.Namespace], int]:
-    def order(arguments: argparse.Namespace) -> int:
-        client = GatewayClient(arguments)
-        request = operator_request(
-            kind,
-            target=arguments.evse,
-            lease_s=STOP_LEASE_S,
-            setting=setting or getattr(arguments, "setting", ""),
-        )
-        client.send(request)
-        for message in client.messages(5.0):
-            if isinstance(message, RequestOutcome) and message.request_id == request.request_id:
-                client.close()
-                return _tell(message, as_json=arguments.json)
-        print("the daemon did not answer", file=sys.stderr)
-        return EXIT_REFUSED
-
-    return order
-
-
-def _tell(outcome: RequestOutcome, *, as_json: bool) -> int:
-    if as_json:
-        print(
-            json.dumps(
-                {
-                    "request_id": outcome.request_id,
-                    "status": outcome.status,
-                    "reason": outcome.reason,
-                }
-            )
-        )
-    else:
-        print(f"{outcome.status}{': ' + outcome.reason if outcome.reason else ''}")
-    good = outcome.status in (RequestStatus.ACCEPTED, RequestStatus.COMPLETED)
-    return 0 if good else EXIT_REFUSED
 
 
 def _command(arguments: argparse.Namespace) -> int:
@@ -87,7 +49,7 @@ def _command(arguments: argparse.Namespace) -> int:
     sign = 1.0 if arguments.command == "DISCHARGE" else -1.0
     if arguments.command in ("DISCHARGE", "CHARGE"):
         return run_test(arguments, sign)
-    return _order(RequestKind.STOP)(arguments)
+    return orders.order(RequestKind.STOP)(arguments)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -104,32 +66,61 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="verb", metavar="VERB")
     for name, text, run in _VERBS:
         verb = commands.add_parser(name, help=text, description=text)
-        _add_common(verb, suppress=True)
+        _add_common(verb)
         verb.set_defaults(run=run)
+    _add_own_arguments(commands.choices)
     for tool in (check, audit, support, firewall, events, pki):
         tool.add_parser(commands)
+    _inherit(commands, {action.dest for action in parser._actions})
     return parser
+
+
+def _inherit(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], names: set[str]
+) -> None:
+    """A verb's default must not overwrite what stood before the verb: `v2g-ctl --json check`."""
+    for verb in commands.choices.values():
+        for action in verb._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                _inherit(action, names)
+            elif action.dest in names and action.option_strings and action.dest != "help":
+                action.default = argparse.SUPPRESS
+
+
+def _add_own_arguments(verbs: Mapping[str, argparse.ArgumentParser]) -> None:
+    verbs["mode"].add_argument("mode", nargs="?", choices=orders.MODES, help="none: show it")
+    verb = verbs["acknowledge"]
+    verb.add_argument("code", nargs="?", type=orders.alarm_code, help="as 0x14; none: every alarm")
+    verb.add_argument("source", nargs="?", default="", help="of this source only")
+    verbs["reload"].add_argument(
+        "--workers",
+        action="store_true",
+        help="start every worker anew: after a change of SCL, mapping or certificate files",
+    )
 
 
 _VERBS: tuple[tuple[str, str, Callable[[argparse.Namespace], int]], ...] = (
     ("status", "the situation: frequency, power, EVSEs, workers, alarms", _status),
     ("alarms", "active alarms and what to do about each", _alarms),
-    ("stop", "everything to zero until `resume`", _order(RequestKind.STOP)),
-    ("resume", "end `stop` and every other order of this operator", _order(RequestKind.WITHDRAW)),
-    ("drain", "finish what runs, take no new order", _order(RequestKind.MODE, "drain")),
-    ("block", "measure and report, move nothing", _order(RequestKind.MODE, "blocked")),
-    ("unblock", "back to normal operation", _order(RequestKind.MODE, "on")),
+    ("acknowledge", "mark alarms as seen; they stay until their cause ends", orders.acknowledge),
+    ("mode", "show or set the operating mode: on, blocked, drain", orders.mode),
+    ("reload", "read the configuration again; nothing changes when it has errors", orders.reload),
+    ("stop", "everything to zero until `resume`", orders.order(RequestKind.STOP)),
+    (
+        "resume",
+        "end `stop` and every other order of this operator",
+        orders.order(RequestKind.WITHDRAW),
+    ),
+    ("drain", "finish what runs, take no new order", orders.order(RequestKind.MODE, "drain")),
+    ("block", "measure and report, move nothing", orders.order(RequestKind.MODE, "blocked")),
+    ("unblock", "back to normal operation", orders.order(RequestKind.MODE, "on")),
 )
 
 
-def _add_common(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+def _add_common(parser: argparse.ArgumentParser) -> None:
     add_gateway_options(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--evse", default=SITE, metavar="ID", help="one EVSE; default the site")
-    if suppress:  # a sub-command's default must not overwrite what stood before it
-        for action in parser._actions:
-            if action.dest != "help":
-                action.default = argparse.SUPPRESS
 
 
 def _positive_power(text: str) -> float:

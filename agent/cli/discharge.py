@@ -13,6 +13,7 @@ import uuid
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from agent.cli.gateway import GatewayClient
@@ -100,6 +101,7 @@ def run_test(arguments: argparse.Namespace, sign: float) -> int:
         BarColumn(),
         TimeRemainingColumn(),
         transient=True,
+        console=Console(stderr=True),
         disable=arguments.json or not sys.stderr.isatty(),
     ) as progress:
         task = progress.add_task("discharge test", total=duration_s)

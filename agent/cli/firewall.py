@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 from agent.cli.gateway import add_gateway_options
@@ -37,6 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         action="store_true",
         help=f"write /{RULESET} and the units' address lists instead of printing",
     )
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--root", type=Path, default=Path("/"), help="write below this folder")
     parser.set_defaults(run=run)
 
@@ -45,10 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Print or write; nothing is loaded into the kernel."""
     settings = load_settings(arguments.config)
     if arguments.write:
-        for path in write(settings, arguments.root):
-            print(path)
+        written = [str(path) for path in write(settings, arguments.root)]
+        if arguments.json:
+            print(json.dumps({"written": written}))
+            return 0
+        print("\n".join(written))
         print("now: systemctl daemon-reload; nft -c -f /etc/v2g/v2g.nft;")
         print("     systemctl restart v2g-firewall v2g-gateway")
+    elif arguments.json:
+        text = render(settings, arguments.format)
+        print(json.dumps({"format": arguments.format, "text": text}))
     else:
         print(render(settings, arguments.format), end="")
     return 0

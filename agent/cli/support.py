@@ -20,6 +20,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
 from rich.progress import Progress
 
 from agent import __version__
@@ -64,7 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     output: Path = arguments.output or Path(f"{name}.tar.gz")
     texts: dict[str, str] = {}
     parts = list(_parts(arguments))
-    with Progress(disable=arguments.json or not sys.stderr.isatty(), transient=True) as progress:
+    quiet = arguments.json or not sys.stderr.isatty()
+    with Progress(console=Console(stderr=True), disable=quiet, transient=True) as progress:
         for part, make in progress.track(parts, description="collecting"):
             texts[part] = redact(_attempt(make))
     try:

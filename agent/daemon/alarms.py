@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from agent.errors import AlarmCode
 from agent.messages import Alarm
 
@@ -29,6 +31,24 @@ class AlarmBoard:
         """Raise or clear one alarm of the daemon itself; return it when it changed."""
         alarm = Alarm(code, active, source, text, advice, utc_s)
         return alarm if self._take(alarm) else None
+
+    def acknowledge(self, code: AlarmCode | None, source: str) -> list[Alarm]:
+        """Mark alarms as seen; return those that were not before.
+
+        Args:
+            code: With this code only; None for any.
+            source: Of this source only; empty for any.
+        """
+        seen = [
+            alarm
+            for alarm in self._active.values()
+            if not alarm.acknowledged
+            and code in (None, alarm.code)
+            and source in ("", alarm.source)
+        ]
+        for alarm in seen:
+            self._active[alarm.code, alarm.source] = replace(alarm, acknowledged=True)
+        return seen
 
     def _take(self, alarm: Alarm) -> bool:
         identity = (alarm.code, alarm.source)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from agent.audit import AuditLog, Kind, Ticket
+from agent.audit import AuditLog, Head, Kind, Ticket
 from agent.control import Inputs, Now, Outputs
 from agent.daemon.inbox import Inbox
 from agent.link import Hub
@@ -35,17 +35,22 @@ class AuditDesk:
         """What the disk said; empty while `writable`."""
         return self._audit.error
 
+    @property
+    def head(self) -> Head:
+        """The last record that is on the disk."""
+        return self._audit.head
+
     def record(self, inputs: Inputs, outputs: Outputs) -> None:
         """Write one tick's orders, outcomes and decisions."""
         origins = {request.request_id: request for request in inputs.requests}
         for request in inputs.requests:
-            self._note(Kind.COMMAND, request.origin, _describe(request), request.authority.name)
+            self.note(Kind.COMMAND, request.origin, _describe(request), request.authority.name)
         for outcome in outputs.outcomes:
             self._answer(outcome, origins.get(outcome.request_id))
         for event in self._inbox.take_seen():
-            self._note(event.kind, f"{event.source}: {event.subject}", event.text, "")
+            self.note(event.kind, f"{event.source}: {event.subject}", event.text, "")
         for entry in outputs.records:
-            self._note(entry.kind, entry.who, entry.what, entry.why)
+            self.note(entry.kind, entry.who, entry.what, entry.why)
 
     def refuse_remote(
         self, requests: Iterable[ControlRequest], now: Now
@@ -65,11 +70,11 @@ class AuditDesk:
     def alarm(self, alarm: Alarm) -> None:
         """Write an alarm that was raised or cleared."""
         state = "raised" if alarm.active else "cleared"
-        self._note(Kind.ALARM, alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice)
+        self.note(Kind.ALARM, alarm.source, f"{alarm.code} {state}: {alarm.text}", alarm.advice)
 
     def clock_step(self, step_s: float) -> None:
         """Write that the wall clock jumped, so that logs can be correlated across it."""
-        self._note(Kind.SERVICE, "clock", f"wall clock stepped by {step_s:+.3f} s", "")
+        self.note(Kind.SERVICE, "clock", f"wall clock stepped by {step_s:+.3f} s", "")
 
     def release(self) -> None:
         """Tell the senders those outcomes whose record is on disk, in order."""
@@ -77,8 +82,16 @@ class AuditDesk:
             ticket, outcome = self._waiting.popleft()
             self._tell(outcome if ticket.ok else _unrecorded(outcome))
 
-    def _note(self, kind: str, who: str, what: str, why: str) -> None:
+    def note(self, kind: str, who: str, what: str, why: str) -> None:
+        """Write what nobody waits for."""
         self._audit.append(kind, who, what, why, durable=False)
+
+    def answer(self, outcome: RequestOutcome, who: str, what: str) -> None:
+        """Write the outcome of something that the control did not decide; it is told then."""
+        ticket = self._audit.append_async(
+            Kind.OUTCOME, who, f"{what} {outcome.status}", outcome.reason
+        )
+        self._waiting.append((ticket, outcome))
 
     def _answer(self, outcome: RequestOutcome, request: ControlRequest | None) -> None:
         who = request.origin if request else outcome.request_id

@@ -11,6 +11,7 @@ import msgspec
 from agent.control import Inputs
 from agent.link import HubEvents, Peer
 from agent.messages import (
+    Acknowledge,
     Alarm,
     AnyMessage,
     AuditEvent,
@@ -21,6 +22,7 @@ from agent.messages import (
     Measurement,
     OrderResult,
     OrderSent,
+    Reload,
     Role,
     StationAnswer,
     StationCall,
@@ -41,6 +43,7 @@ class Inbox:
         orders: Orders that left on the wire since the last `take_orders`.
         alarms: Alarms that workers raised or cleared since the last `take_alarms`.
         seen: What workers saw that the audit must keep, since the last `take_seen`.
+        operator: What operators asked of the daemon itself, since the last `take_operator`.
         passing: OCPP calls and answers on their way, since the last `take_passing`.
     """
 
@@ -53,6 +56,7 @@ class Inbox:
     orders: list[OrderSent] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     seen: list[AuditEvent] = field(default_factory=list)
+    operator: list[Acknowledge | Reload] = field(default_factory=list)
     passing: list[tuple[Peer, StationCall | StationAnswer]] = field(default_factory=list)
     subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
@@ -94,6 +98,11 @@ class Inbox:
         """Return the workers' events for the audit since the last call."""
         seen, self.seen = self.seen, []
         return seen
+
+    def take_operator(self) -> list[Acknowledge | Reload]:
+        """Return what operators asked of the daemon itself since the last call."""
+        asked, self.operator = self.operator, []
+        return asked
 
     def take_passing(self) -> list[tuple[Peer, StationCall | StationAnswer]]:
         """Return what is on its way between stations and CSMS since the last call."""
@@ -149,11 +158,14 @@ class Inbox:
             self.seen.append(message)
         elif isinstance(message, StationCall | StationAnswer):
             self.passing.append((peer, message))
+        elif isinstance(message, Acknowledge | Reload):
+            self._remember_sender(message, peer)
+            self.operator.append(message)
         elif isinstance(message, StatusQuery):
             peer.watching = message.watch
             self.queries.append(peer)
 
-    def _remember_sender(self, request: ControlRequest, peer: Peer) -> None:
+    def _remember_sender(self, request: ControlRequest | Acknowledge | Reload, peer: Peer) -> None:
         self._senders[request.request_id] = peer
         if len(self._senders) > REQUESTS_REMEMBERED:
             self._senders.popitem(last=False)

@@ -22,6 +22,7 @@ from agent.daemon.desk import AuditDesk
 from agent.daemon.inbox import Inbox
 from agent.daemon.latency import LatencyMeter
 from agent.daemon.memory import StateFile
+from agent.daemon.operator import OperatorDesk
 from agent.daemon.passage import Passage
 from agent.daemon.views import SnapshotMaker
 from agent.daemon.workers import Supervisor
@@ -51,6 +52,8 @@ class ControlLoop:
         supervisor: Supervisor,
         audit: AuditLog,
         notifier: Notifier,
+        *,
+        external_workers: bool,
     ) -> None:
         self._settings = settings
         self._hub = hub
@@ -61,6 +64,9 @@ class ControlLoop:
         self._latency = LatencyMeter()
         self._clock = ClockWatch()
         self._desk = AuditDesk(audit, self._inbox, hub)
+        self._operator = OperatorDesk(
+            settings, hub, supervisor, self._alarms, self._desk, external_workers=external_workers
+        )
         self._passage = Passage(hub, self._inbox.reaches)
         hub.watch(audit.fileno(), audit.clear_wake)
         self._memory = StateFile(settings.gateway.state_dir / "control.state", parameters)
@@ -71,6 +77,7 @@ class ControlLoop:
         self._next_tick_s = self._last_tick_s
         self._next_slow_s = 0.0
         self._missed_ticks = 0
+        self._audit_head = self._desk.head
 
     def run(self) -> None:
         """Tick until `stop` or until a worker cannot start at all."""
@@ -94,6 +101,8 @@ class ControlLoop:
                 self._views.send_complete_next()
         self._inbox.put(events)
         self._passage.carry(self._inbox.take_passing())
+        for message in self._inbox.take_operator():
+            self._state = self._operator.handle(message, self._state)
         self._supervisor.restart_due()
         self._desk.release()
         if self._inbox.measurements or time.monotonic() >= self._next_tick_s:
@@ -151,6 +160,7 @@ class ControlLoop:
             latency=self._latency.view() if self._views.complete_due(now) else None,
             clock=self._clock.state,
             missed_ticks=self._missed_ticks,
+            audit=self._audit_head,
         )
         for peer in self._hub.peers:
             if peer.hello is not None and (peer.watching or peer.hello.role in LISTENERS):
@@ -162,6 +172,7 @@ class ControlLoop:
 
     def _look_after(self, now: Now) -> None:
         self._memory.save(self._state)
+        self._audit_head = self._desk.head
         if step_s := self._clock.step_s(now.utc_s, now.mono_s):
             self._desk.clock_step(step_s)
         for code, source, active, text, advice in self._own_conditions():

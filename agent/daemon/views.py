@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from agent.audit import Head
 from agent.clock import ClockState
 from agent.control import Now, Outputs
 from agent.daemon.inbox import Inbox
@@ -53,6 +54,7 @@ class SnapshotMaker:
         latency: LatencyView | None,
         clock: ClockState,
         missed_ticks: int,
+        audit: Head,
     ) -> Snapshot:
         """Return the snapshot of this tick."""
         self._measurement = outputs.measurement or self._measurement
@@ -77,6 +79,8 @@ class SnapshotMaker:
             clock_synchronised=now.clock_synchronised,
             clock_source=clock.source,
             clock_reason=clock.reason,
+            audit_seq=audit.seq,
+            audit_mac=audit.mac,
         )
 
     def complete(self, snapshot: Snapshot) -> Snapshot:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import gc
 import os
 import secrets
@@ -13,36 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from loguru import logger
-from msgspec.structs import asdict
 
 from agent.audit import AuditLog, Kind
 from agent.config import Settings
-from agent.control import Parameters, parameters_from
 from agent.daemon.loop import ControlLoop
+from agent.daemon.parameters import control_parameters
 from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
-from agent.errors import EX_CONFIG, ConfigurationError, Finding, UnavailableError
+from agent.errors import EX_CONFIG, UnavailableError
 from agent.link import Hub
 from agent.notify import Notifier
 
 REAL_TIME_PRIORITY: Final = 10
-
-
-def control_parameters(settings: Settings) -> Parameters:
-    """Return what the control needs of the settings.
-
-    Raises:
-        ConfigurationError: An unknown preset, or values that the preset does not allow.
-    """
-    sections = (settings.grid, settings.control)
-    values = {name: value for part in sections for name, value in asdict(part).items()}
-    profile = dataclasses.asdict(settings.power)
-    try:
-        return parameters_from(**values, **profile, name=settings.gateway.name)
-    except ConfigurationError as error:
-        where = f"{settings.path}: control"
-        raise ConfigurationError(
-            tuple(Finding(where, finding.what, finding.hint) for finding in error.findings)
-        ) from error
 
 
 def audit_key(settings: Settings) -> bytes:
@@ -90,7 +70,10 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
     )
     notifier = Notifier()
     try:
-        loop = ControlLoop(settings, parameters, hub, supervisor, audit, notifier)
+        loop = ControlLoop(
+            settings, parameters, hub, supervisor, audit, notifier,
+            external_workers=external_workers,
+        )  # fmt: skip
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda n, _: loop.stop(signal.Signals(n).name))
         why = f"pid {os.getpid()}, {settings.path}"

@@ -21,7 +21,7 @@ from typing import Final
 from loguru import logger
 
 from agent.config import Settings
-from agent.errors import EX_CONFIG, EX_UNAVAILABLE
+from agent.errors import EX_AGAIN, EX_CONFIG, EX_UNAVAILABLE
 from agent.messages import Role, WorkerHealth, WorkerState
 
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -73,6 +73,7 @@ class _Running:
     retry_s: float = 0.0
     stand_in: subprocess.Popen[bytes] | None = None
     stand_in_due_s: float = math.inf
+    retired: bool = False
     state: WorkerState = WorkerState.STARTING
     counters: dict[str, float] = field(default_factory=dict)
 
@@ -105,6 +106,17 @@ class Supervisor:
         """Start every worker."""
         for worker in self._running.values():
             self._start(worker)
+
+    def replan(self, specs: Sequence[WorkerSpec]) -> None:
+        """Start what is new in a plan, end what is no longer in it."""
+        wanted = {spec.name: spec for spec in specs}
+        for name, worker in list(self._running.items()):
+            if name not in wanted:
+                self._retire(worker)
+        for name, spec in wanted.items():
+            if name not in self._running:
+                self._running[name] = _Running(spec)
+                self._start(self._running[name])
 
     def due_s(self) -> float:
         """Monotonic instant of the next start of a worker or stand-in; infinity for none."""
@@ -187,12 +199,29 @@ class Supervisor:
         source = subprocess.PIPE if options else subprocess.DEVNULL
         return subprocess.Popen([*command, *spec.arguments], stdin=source)
 
+    def _retire(self, worker: _Running) -> None:
+        if worker.stand_in is not None:
+            worker.stand_in.kill()
+            worker.stand_in.wait()
+        worker.retired, worker.stand_in, worker.stand_in_due_s = True, None, math.inf
+        if worker.process is None:
+            del self._running[worker.spec.name]
+        else:
+            worker.process.send_signal(signal.SIGTERM)  # `_ended` forgets it
+
     def _ended(self, worker: _Running) -> None:
         if worker.process is None:
             return
         code = worker.process.wait()
         ran_s = time.monotonic() - worker.started_s
         self._forget(worker)
+        if worker.retired:
+            self._running.pop(worker.spec.name, None)
+            return
+        if code == EX_AGAIN:  # as told; no fault
+            worker.restarts += 1
+            self._start(worker)
+            return
         if _cannot_start(code) and worker.restarts == 0 and ran_s < START_FAILURE_S:
             self.start_failure = (worker.spec.name, code)
         worker.failures = 0 if ran_s > STEADY_S else worker.failures

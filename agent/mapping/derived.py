@@ -217,6 +217,29 @@ def _gradient(snapshot: Snapshot, setting: str) -> float | None:
     return None if not droop or not nominal_hz else 100.0 / (droop * nominal_hz)
 
 
+def audit_seq(snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None) -> int:
+    """Sequence number of the last durable record of the audit log (its 31 lowest bits)."""
+    return snapshot.audit_seq & 0x7FFF_FFFF
+
+
+def audit_code_high(
+    snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None
+) -> int | None:
+    """Octets 1 to 4 of that record's code, as INT32; `audit_code_low`: octets 5 to 8."""
+    return _signed(snapshot.audit_mac[:8])
+
+
+def audit_code_low(
+    snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None
+) -> int | None:
+    """Octets 5 to 8 of the code of the last durable audit record, as INT32."""
+    return _signed(snapshot.audit_mac[8:16])
+
+
+def _signed(octets: str) -> int | None:
+    return int.from_bytes(bytes.fromhex(octets), signed=True) if octets else None
+
+
 Derived = Callable[[Snapshot, EvseView | None, GroupView | None], bool | int | float | None]
 
 DERIVED: Final[Mapping[str, Derived]] = {
@@ -225,6 +248,9 @@ DERIVED: Final[Mapping[str, Derived]] = {
         ac_connection,
         ac_plug,
         alarm,
+        audit_code_high,
+        audit_code_low,
+        audit_seq,
         charging,
         clock_accuracy,
         clock_lock,

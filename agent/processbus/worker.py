@@ -67,7 +67,7 @@ class Loop:
         if self._link.connected and self._link.fileno() in ready:
             for message in self._link.receive():
                 if isinstance(message, Shutdown):
-                    self._stopped = True
+                    self._stopped |= self._worker.ends_on(message)
         if self._link.pending:
             self._link.flush()
 

@@ -88,3 +88,22 @@ def test_without_log_or_key_it_says_which_is_missing(tmp_path, folder):
         ctl("show", "--log", tmp_path / "nowhere")
     with pytest.raises(UnavailableError, match="nokey"):
         ctl("verify", "--log", folder, "--key", tmp_path / "nokey")
+
+
+def test_integers_that_a_scada_archived_anchor_the_log(folder, capsys):
+    log = folder / "stability-audit.log"
+    lines = log.read_bytes().splitlines(keepends=True)
+    mac = bytes.fromhex(json.loads(lines[-1])["mac"])
+    high, low = (int.from_bytes(mac[start : start + 4], signed=True) for start in (0, 4))
+    seen = f"--seen=3,{high},{low}"
+    assert ctl(*verify_arguments(folder), seen) == 0
+    log.write_bytes(b"".join(lines[:-1]))
+    assert ctl(*verify_arguments(folder)) == 0, "a cut end is a valid log"
+    assert ctl(*verify_arguments(folder), seen) == 1
+    assert "anchor 3" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["1,2", "1,2,x", "1,2,9999999999"])
+def test_a_seen_head_that_is_none_is_refused(folder, text):
+    with pytest.raises(SystemExit):
+        ctl(*verify_arguments(folder), f"--seen={text}")

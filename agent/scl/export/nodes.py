@@ -30,7 +30,8 @@ _STATION_SETS: Final = {
     "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.TotVAr", "MMXU1.Hz", "MMXU1.HzRte", "MMXU1.PhV",
                             "MMXU1.A", "DWGC1.ReqW", "DWGC1.WSpt")),
     "Status": ("ST", ("LLN0.Beh", "LLN0.Health", "LLN0.LocSta", "LTMS1.TmSyn", "LGOS1.St",
-                      "LSVS1.St", "DPCC1.EcpIsldSt", "GGIO1.Alm1", "GGIO1.Wrn1", "GGIO1.Ind1")),
+                      "LSVS1.St", "DPCC1.EcpIsldSt", "GGIO1.Alm1", "GGIO1.Wrn1", "GGIO1.Ind1",
+                      "GGIO1.IntIn1", "GGIO1.IntIn2", "GGIO1.IntIn3")),
 }  # fmt: skip
 _EVSE_SETS: Final = {
     "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.Hz", "MMXU1.PhV", "MMXU1.A", "DSTO1.SocWh",
