@@ -50,6 +50,7 @@ class SiteOptions:
     dip_length_s: float = 8.0
     host: str = "127.0.0.1"
     vehicle: tuple[str, str] | None = None
+    scd: Path = SAMPLE_SCD
 
 
 @contextlib.contextmanager
@@ -128,7 +129,7 @@ random_return_s = 0.0
 ramp_share_per_s = 0.5
 
 [scl]
-file = "{SAMPLE_SCD}"
+file = "{options.scd}"
 ied = "V2G1"
 
 [process_bus]

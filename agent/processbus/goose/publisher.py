@@ -25,12 +25,14 @@ class BayPublisher:
 
     Attributes:
         ied, ld: Names that make up the references.
-        go_id: Of the messages.
+        go_id: Of the messages. `appid`, `destination`: of the frames.
     """
 
     ied: str = "BAY1"
     ld: str = "LD0"
     go_id: str = "BAY1/gcbMeasurements"
+    appid: int = 1
+    destination: bytes = bytes.fromhex("010ccd010001")
     _st_num: int = 0
     _sq_num: int = 0
     _state: tuple[float, bool] = (math.nan, False)
@@ -58,7 +60,8 @@ class BayPublisher:
             self._sq_num = self._sq_num + 1 if self._sq_num + 1 < COUNTER_LIMIT else 1
             self._interval_s = min(2 * self._interval_s, HEARTBEAT_S)
         self._next_s = now_s + self._interval_s
-        return encode_frame(self._message(f_hz, closed), appid=1)
+        message = self._message(f_hz, closed)
+        return encode_frame(message, appid=self.appid, destination=self.destination)
 
     def _message(self, f_hz: float, closed: bool) -> GooseMessage:
         since = Leaf(DataTag.UTC_TIME, self._since)
