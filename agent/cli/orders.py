@@ -43,12 +43,19 @@ def mode(arguments: argparse.Namespace) -> int:
         request = _request(arguments, RequestKind.MODE, arguments.mode)
         return _send(arguments, request, ANSWER_S)
     client = GatewayClient(arguments)
-    loop = client.snapshot().loop
+    snapshot = client.snapshot()
     client.close()
+    orders = [
+        request
+        for request in snapshot.requests
+        if request.kind is RequestKind.MODE and request.target == arguments.evse
+    ]
+    setting = orders[-1].setting if orders else MODES[0]
+    loop = snapshot.loop
     if arguments.json:
-        print(json.dumps({"mode": loop.mode, "reason": loop.reason}))
+        print(json.dumps({"mode": setting, "control": loop.mode, "reason": loop.reason}))
     else:
-        print(f"{loop.mode}{': ' + loop.reason if loop.reason else ''}")
+        print(f"{setting}; the control: {loop.mode}{', ' + loop.reason if loop.reason else ''}")
     return 0
 
 

@@ -70,7 +70,7 @@ class Daemon:
             text=True,
             cwd=REPOSITORY,
         )
-        wait_for(lambda: self.socket.exists() or self.process.poll() is not None, 20)
+        wait_for(lambda: self.socket.exists() or self.process.poll() is not None, 60)
 
     def stop(self) -> int:
         if self.process.poll() is None:
@@ -79,7 +79,7 @@ class Daemon:
         self.process.stderr.close()
         return code
 
-    def ctl(self, *arguments: str, timeout_s: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def ctl(self, *arguments: str, timeout_s: float = 120.0) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "agent.cli.ctl", *arguments, "--config", str(self.config)],
             capture_output=True,

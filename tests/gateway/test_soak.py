@@ -95,7 +95,7 @@ class MmsClients:
     def _run(self, number: int, client: object) -> None:
         while not self._end.wait(1.0):
             try:
-                client.read("V2G1LD0/MMXU1.Hz[MX]")  # type: ignore[attr-defined]
+                client.read("V2G1LD0/MMXU1$MX$Hz")  # type: ignore[attr-defined]
                 self.reads[number] += 1
             except Exception as error:
                 self.errors.append(f"client {number}: {error!r}")
