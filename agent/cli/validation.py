@@ -14,6 +14,7 @@ from agent.errors import EX_CONFIG, ConfigurationError, Finding
 from agent.ied.model import bind_model, load_model
 from agent.scl import Severity, read_scl
 from agent.scl.check import check as check_scl
+from agent.vehicles.stations.capability import load_models, models_folder
 
 ResultT = TypeVar("ResultT")
 
@@ -51,8 +52,11 @@ def check_file(path: Path, *, with_machine: bool = True) -> CheckReport:
     }
     if not broken & {"control", "grid"}:
         _collect(report, lambda: control_parameters(settings))
-    if not broken & {"scl", "gateway", str(settings.path)}:
-        _check_station(settings, report)
+    unread = str(settings.path) in broken
+    if not unread and "scl" not in broken:
+        _check_station(settings, report, with_mapping="gateway" not in broken)
+    if not unread and "gateway" not in broken:
+        _collect(report, lambda: load_models(models_folder(settings)))
     report.errors += files(settings)
     if with_machine:
         report.warnings += machine(settings)
@@ -68,7 +72,7 @@ def _collect(report: CheckReport, step: Callable[[], ResultT]) -> ResultT | None
         return None
 
 
-def _check_station(settings: Settings, report: CheckReport) -> None:
+def _check_station(settings: Settings, report: CheckReport, *, with_mapping: bool) -> None:
     """The SCL by every rule, then our IED's model, then the mapping on it."""
     scl = _collect(report, lambda: read_scl(settings.scl.file))
     if scl is None:
@@ -79,5 +83,5 @@ def _check_station(settings: Settings, report: CheckReport) -> None:
         elif finding.severity is Severity.WARNING:
             report.warnings.append(finding.as_error())
     model = _collect(report, lambda: load_model(settings))
-    if model is not None:
+    if model is not None and with_mapping:
         _collect(report, lambda: bind_model(settings, model))

@@ -9,7 +9,15 @@ import pytest
 
 from agent.errors import AlarmCode
 from agent.messages import Alarm, Role, Shutdown
-from tests.gateway.conftest import wait_for
+from tests.gateway.conftest import REPOSITORY, wait_for
+
+
+@pytest.fixture
+def daemon(daemon):
+    """With a station's file, since `reload` checks everything that the configuration names."""
+    scd = REPOSITORY / "scl" / "sample-station.scd"
+    daemon.config.write_text(daemon.config.read_text() + f'[scl]\nfile = "{scd}"\n')
+    return daemon
 
 
 def answer(done) -> dict:
@@ -87,7 +95,7 @@ def test_reload_changes_nothing_when_it_cannot_change_all_of_it(running, line, c
 
 def test_a_supervised_worker_comes_back_with_the_new_settings(daemon):
     """The daemon starts a real stations worker; after the reload it listens on another port."""
-    text = daemon.config.read_text() + '[process_bus]\ninterface = "virtual:bus"\n'
+    text = daemon.config.read_text() + f'[process_bus]\ninterface = "virtual:{daemon.folder}/b"\n'
     daemon.config.write_text(text + '[stations]\nhost = "127.0.0.1"\nport = 18080\n')
     daemon.start("--config", str(daemon.config))
 

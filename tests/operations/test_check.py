@@ -83,6 +83,22 @@ def test_a_mapping_that_does_not_fit_is_an_error(good, capsys):
     assert "NOWHERE" in capsys.readouterr().out
 
 
+def test_settings_scl_and_every_mapping_are_wrong_together_and_all_are_named(good, capsys):
+    folder = good.parent / "mappings"
+    shutil.copytree(REPOSITORY / "mappings", folder)
+    ied = folder / "ied" / "gateway.toml"
+    ied.write_text(ied.read_text() + '\n[[device]]\ninst = "NOWHERE"\nscope = "gateway"\n')
+    (folder / "stations" / "mine.toml").write_text("[station]\ncharge_max_w = -1\nspeed = 2\n")
+    scd = good.parent / "station.scd"
+    scd.write_text(scd.read_text().replace('smpRate="80"', 'smpRate="eighty"'))
+    text = good.read_text().replace("[scl]", 'mappings = "mappings"\n[scl]')
+    good.write_text(text + "[control]\nlease_s = -5\n")
+    assert ctl("check", "--config", good) == EX_CONFIG
+    out = capsys.readouterr().out
+    for part in ("control.lease_s", "NOWHERE", "mine.toml", "speed", "station.scd"):
+        assert part in out
+
+
 def test_a_missing_file_is_one_plain_error(tmp_path, capsys):
     assert ctl("check", "--config", tmp_path / "agent.toml") == EX_CONFIG
     assert "cannot be read" in capsys.readouterr().out

@@ -1,9 +1,14 @@
-"""Every command in the operations pages: ours are parsed, and run where they only read."""
+"""Every command in `docs/`: ours are parsed, and run where they only read; others are known tools.
+
+`doc_blocks.py` says which blocks of a page hold commands. A page that gets its first one is
+tested from then on.
+"""
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,15 +16,21 @@ from pathlib import Path
 import pytest
 
 from agent.audit import AuditLog
+from tests.operations.doc_blocks import DOCS, commands, pages
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-DOCS = REPOSITORY / "docs"
-PAGES = ("install.md", "operations.md", "troubleshooting.md", "hardening.md")
+PAGES = pages()
+ALL_PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 SYSTEM_TOOLS = {
-    "aa-status", "apparmor_parser", "apt", "chrt", "curl", "df", "dmesg", "ip", "ip6tables-restore",
-    "iptables-restore", "journalctl", "make", "nft", "ping", "ss", "sudoedit", "systemctl",
-    "systemd-analyze", "test", "timedatectl", "uname",
+    "aa-status", "apparmor_parser", "apt", "cat", "cd", "chmod", "chown", "chrt", "cp", "curl",
+    "df", "dmesg", "echo", "export", "git", "grep", "head", "install", "ip", "ip6tables-restore",
+    "iptables-restore", "journalctl", "jq", "less", "ls", "make", "mkdir", "mosquitto",
+    "mosquitto_pub", "mosquitto_sub", "mv", "nats", "nats-server", "nft", "node", "npm", "openssl",
+    "ping", "pip", "printf", "ps", "rm", "scp", "sed", "sleep", "sort", "ss", "ssh", "sudoedit",
+    "systemctl", "systemd-analyze", "systemd-tmpfiles", "tail", "tee", "test", "timedatectl",
+    "tr", "uname", "watch", "wget",
 }  # fmt: skip
+PYTHONS = {"python", "python3"}
 MATRIX = (
     "0x14", "Frequency Out of Bounds", "isolation of the sense", "inductive loads", "0x22",
     "ping -s 1500", "MTU", "red LED", "ground fault", "direct current", "multimeter",
@@ -30,21 +41,13 @@ MATRIX = (
 )  # fmt: skip
 
 
-def commands(page: str) -> list[list[str]]:
-    """Words of every command line in the shell blocks of a page, without sudo and redirection."""
-    blocks = re.findall(r"```sh\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
-    lines = [line for block in blocks for line in block.splitlines() if line.strip()]
-    return [_plain(shlex.split(line)) for line in lines]
-
-
-def _plain(words: list[str]) -> list[str]:
-    words = words[: words.index(">")] if ">" in words else words
-    if words[0] == "sudo":
-        words = words[3:] if words[1] == "-u" else words[1:]
-    return words
-
-
 OURS = [(page, words) for page in PAGES for words in commands(page) if words[0].startswith("v2g-")]
+MODULES = [
+    (page, words)
+    for page in PAGES
+    for words in commands(page)
+    if words[0] in PYTHONS and words[1:2] == ["-m"]
+]
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +63,29 @@ def parsers():
 @pytest.mark.parametrize(("page", "words"), OURS, ids=lambda value: " ".join(value)[:60])
 def test_our_commands_are_accepted_as_they_stand(parsers, page, words):
     name, *arguments = words
-    by_module = {"v2g-ctl": "ctl", "v2g-monitor": "monitor", "v2g-daemon": "daemon"}
-    module = __import__(f"agent.cli.{by_module[name]}", fromlist=["main"])
+    module = importlib.import_module(f"agent.cli.{name.removeprefix('v2g-')}")
     parsers.parser_of(name, module.main).parse_args(arguments)
 
 
+@pytest.mark.parametrize(("page", "words"), MODULES, ids=lambda value: " ".join(value)[:60])
+def test_modules_and_files_of_python_commands_exist(page, words):
+    name, *arguments = words[2:]
+    assert importlib.util.find_spec(name) is not None
+    if name == "pytest":
+        files = [word.split("::")[0] for word in arguments if word.startswith("tests")]
+        assert [file for file in files if not (REPOSITORY / file).exists()] == []
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_other_commands_are_the_systems_own_tools(page):
+def test_other_commands_are_known_tools(page):
     others = {words[0] for words in commands(page) if not words[0].startswith("v2g-")}
-    assert others <= SYSTEM_TOOLS
-    assert commands(page)
+    assert others - SYSTEM_TOOLS - PYTHONS == set()
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", ALL_PAGES)
 def test_files_and_links_of_a_page_exist(page):
     text = (DOCS / page).read_text(encoding="utf-8")
-    for target in re.findall(r"\]\(([^)#]+\.md)", text):
+    for target in re.findall(r"\]\(([^)#:]+\.md)", text):
         assert (DOCS / target).exists(), target
     headings = {
         re.sub(r"[^a-z0-9 -]", "", line.lstrip("# ").lower()).replace(" ", "-")

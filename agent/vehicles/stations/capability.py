@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
+from agent.config import Settings
 from agent.config.sections import Section, read_section
 from agent.errors import ConfigurationError, Finding
 
@@ -70,6 +71,12 @@ def default_folder() -> Path:
     beside = Path(__file__).resolve().parents[3] / "mappings" / "stations"
     share = Path(sys.prefix) / "share" / "v2g-agent" / "mappings" / "stations"
     return beside if beside.is_dir() else share
+
+
+def models_folder(settings: Settings) -> Path:
+    """Return where the tables of this gateway are: those that it names, or the package's."""
+    mappings = settings.gateway.mappings
+    return mappings / "stations" if mappings else default_folder()
 
 
 class StationModels:

@@ -22,7 +22,7 @@ from agent.messages import (
 from agent.ocpp import CallError, Version, schemas
 from agent.vehicles.stations.alarms import HandshakeAlarm
 from agent.vehicles.stations.authorization import Authorizer, load_local_list
-from agent.vehicles.stations.capability import default_folder, load_models
+from agent.vehicles.stations.capability import load_models, models_folder
 from agent.vehicles.stations.connection import Connection
 from agent.vehicles.stations.dialect import Policy, SignRequest
 from agent.vehicles.stations.fleet import Fleet
@@ -72,8 +72,6 @@ class StationsWorker:
         self._outbox = Outbox(self._link.send, lambda: worker.link.pending)
         self._alarm = HandshakeAlarm(self._outbox.tell)
         self._signing: dict[str, asyncio.Task[None]] = {}
-        mappings = worker.settings.gateway.mappings
-        folder = mappings / "stations" if mappings else default_folder()
         authorizer = Authorizer(
             settings.authorization,
             load_local_list(settings.local_list) if settings.local_list else {},
@@ -82,7 +80,7 @@ class StationsWorker:
             settings.heartbeat_s,
             settings.meter_interval_s,
             authorizer,
-            load_models(folder),
+            load_models(models_folder(worker.settings)),
             signs_certificates=bool(settings.ca_command),
             alarm=self._outbox.tell,
         )
