@@ -11,6 +11,8 @@ from agent.errors import AlarmCode
 from agent.messages import Alarm, Role, Shutdown
 from tests.gateway.conftest import REPOSITORY, wait_for
 
+pytestmark = pytest.mark.timeout(600)  # each look is a process of its own
+
 
 @pytest.fixture
 def daemon(daemon):
@@ -32,16 +34,16 @@ def audited(daemon, kind: str) -> list[str]:
 def test_the_mode_is_shown_and_set(running):
     assert answer(running.ctl("mode", "--json"))["mode"] == "on"
     assert running.ctl("mode", "blocked").returncode == 0
-    wait_for(lambda: answer(running.ctl("mode", "--json"))["mode"] == "blocked", 20)
+    wait_for(lambda: answer(running.ctl("mode", "--json"))["mode"] == "blocked", 120)
     assert running.ctl("mode", "on").returncode == 0
-    wait_for(lambda: answer(running.ctl("mode", "--json"))["mode"] == "on", 20)
+    wait_for(lambda: answer(running.ctl("mode", "--json"))["mode"] == "on", 120)
 
 
 def test_an_alarm_stays_until_its_cause_ends_but_is_marked_as_seen(running, worker):
     stations = worker(Role.STATIONS)
     alarm = Alarm(AlarmCode.EVSE_FAULT, True, "CS001/1", "ground fault", "measure PE", 0.0)
     stations.link.send(alarm)
-    wait_for(lambda: "0x50" in running.ctl("alarms").stdout, 20)
+    wait_for(lambda: "0x50" in running.ctl("alarms").stdout, 120)
     done = running.ctl("acknowledge", "0x50", "CS001/1", "--json")
     assert (done.returncode, answer(done)["status"]) == (0, "completed")
     shown = json.loads(running.ctl("alarms", "--json").stdout)
@@ -68,11 +70,11 @@ def test_reload_starts_the_workers_anew_that_read_what_changed(running, worker):
     stations = worker(Role.STATIONS, "stations")
     running.config.write_text(running.config.read_text() + "[stations]\nheartbeat_s = 77\n")
     assert running.ctl("reload").returncode == 0
-    told = wait_for(lambda: [m for m in stations.listen(0.05) if isinstance(m, Shutdown)], 10)
+    told = wait_for(lambda: [m for m in stations.listen(0.05) if isinstance(m, Shutdown)], 60)
     assert told[0].again
     assert not [m for m in bus.listen(0.1) if isinstance(m, Shutdown)]
     assert running.ctl("reload", "--workers").returncode == 0
-    wait_for(lambda: [m for m in bus.listen(0.05) if isinstance(m, Shutdown)], 10)
+    wait_for(lambda: [m for m in bus.listen(0.05) if isinstance(m, Shutdown)], 60)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +108,13 @@ def test_a_supervised_worker_comes_back_with_the_new_settings(daemon):
         workers = {w["name"]: w for w in json.loads(done.stdout)["workers"]}
         return workers.get("stations", {})
 
-    wait_for(lambda: stations().get("state") == "running", 60, 0.2)
+    wait_for(lambda: stations().get("state") == "running", 200, 0.2)
     first = stations()["pid"]
     daemon.config.write_text(text + '[stations]\nhost = "127.0.0.1"\nport = 18081\n')
     done = daemon.ctl("reload", "--json")
     assert "started anew: stations" in answer(done)["reason"]
-    wait_for(lambda: stations().get("pid") not in (0, None, first), 60, 0.2)
-    wait_for(lambda: stations().get("state") == "running", 60, 0.2)
+    wait_for(lambda: stations().get("pid") not in (0, None, first), 200, 0.2)
+    wait_for(lambda: stations().get("state") == "running", 200, 0.2)
     alarms = json.loads(daemon.ctl("alarms", "--json").stdout)
     assert "0x30" not in [alarm["code"] for alarm in alarms], "a reload is no fault"
     daemon.process.send_signal(signal.SIGTERM)
@@ -125,4 +127,4 @@ def test_the_head_of_the_audit_is_in_every_snapshot(running):
     def head() -> str:
         return json.loads(running.ctl("status", "--json").stdout)["audit_mac"]
 
-    wait_for(lambda: head() in {record["mac"] for record in running.audit}, 20)
+    wait_for(lambda: head() in {record["mac"] for record in running.audit}, 120)

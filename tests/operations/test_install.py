@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     need("debootstrap")
     folder = tmp_path_factory.mktemp("debian") / "root"
     done = subprocess.run(
-        ["debootstrap", "--variant=minbase", "--include=python3,systemd,procps,iproute2",
+        ["debootstrap", "--variant=minbase", "--include=python3,systemd,procps,iproute2,make",
          "bookworm", folder, MIRROR],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -190,3 +191,43 @@ def test_upgrade_and_removal_keep_the_configuration_and_purge_takes_it(root, pac
     inside(root, "dpkg", "-P", "v2g-agent")
     assert not (root / "etc/v2g").exists()
     assert not log.exists()
+
+
+def make(root: Path, target: str) -> subprocess.CompletedProcess[str]:
+    """Run `make TARGET` of this source tree inside the system, as its root would.
+
+    The tree and the interpreter of its `.venv` are shown at their own paths; what is installed
+    uses the system's /usr/bin/python3.
+    """
+    shown = [REPOSITORY, Path(sys.base_prefix), Path.home() / ".cache"]
+    mounts = "".join(
+        f'mkdir -p "$0{path}" && mount --rbind "{path}" "$0{path}" && '
+        for path in shown
+        if path.exists()
+    )
+    script = f'{mounts}mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+    shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    return subprocess.run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, root,
+         "make", "--no-print-directory", "-C", REPOSITORY, target],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_make_install_does_the_same_and_make_uninstall_keeps_what_is_the_operators(root):
+    need("debootstrap")
+    done = make(root, "install")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for path in ("usr/local/bin/v2g-ctl", "usr/local/lib/systemd/system/v2g-bus.service",
+                 "etc/v2g/agent.toml", "usr/share/man/man1/v2g-ctl.1"):  # fmt: skip
+        assert (root / path).is_symlink() or (root / path).exists(), path
+    assert inside(root, "v2g-ctl", "check").returncode == 0
+    configuration = root / "etc/v2g/agent.toml"
+    configuration.write_text(configuration.read_text() + EDITED)
+    again = make(root, "install")
+    assert again.returncode == 0, again.stderr
+    assert EDITED in configuration.read_text()
+    assert make(root, "uninstall").returncode == 0
+    assert not (root / "opt/v2g").exists()
+    assert not (root / "usr/local/lib/systemd/system/v2g-bus.service").exists()
+    assert EDITED in configuration.read_text()
