@@ -451,6 +451,8 @@ class Snapshot(Message, frozen=True):
     audit_seq: int = 0
     """Last record of the audit log that is on the disk. `audit_mac`: its code, hexadecimal."""
     audit_mac: str = ""
+    sources: tuple[Measurement, ...] = ()
+    """Newest report of every source; in complete snapshots only."""
 
 
 class AuditEvent(Message, frozen=True):

@@ -22,14 +22,19 @@ from typing import Final
 
 from loguru import logger
 
+from agent.certificates import expiry
 from agent.config import DEFAULT_PATH, Settings, load_settings
-from agent.errors import EX_AGAIN, AgentError
+from agent.errors import EX_AGAIN, AgentError, DecodeError
 from agent.link import Link
 from agent.logs import set_up_logging
 from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
 from agent.notify import Notifier
 
 HEARTBEAT_S: Final = 0.5
+EXPIRY_S: Final = 60.0
+"""The certificates of a worker are looked at this often."""
+EXPIRES: Final = "expires_utc_s:"
+"""Counters that begin so tell when the certificate of that setting expires."""
 RECONNECT_S: Final = 0.2
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -48,6 +53,8 @@ class Worker:
     again: bool = False
     """It ends to be started anew with other settings."""
 
+    _expiry_due_s: float = 0.0
+
     def ends_on(self, message: Shutdown) -> bool:
         """Whether the control's word ends this process.
 
@@ -59,9 +66,26 @@ class Worker:
     def heartbeat(self) -> None:
         """Tell the control, and systemd where it started us, that this process is alive."""
         now_s = time.monotonic()
+        if now_s >= self._expiry_due_s:
+            self._expiry_due_s = now_s + EXPIRY_S
+            self.counters.update(certificate_expiries(self.settings, self.link.hello.role))
         self.link.send(Heartbeat(self.name, now_s, dict(self.counters)))
         self.notifier.ready_once()
         self.notifier.feed(now_s)
+
+
+def certificate_expiries(settings: Settings, role: Role) -> dict[str, float]:
+    """Return when the certificates expire that a role's table names (UTC seconds)."""
+    section = getattr(settings, str(role), None)
+    found: dict[str, float] = {}
+    for name in getattr(section, "__struct_fields__", ()):
+        path = getattr(section, name)
+        if name.endswith("certificate") and isinstance(path, Path):
+            try:
+                found[EXPIRES + name] = expiry(path)
+            except (OSError, DecodeError):
+                continue  # the worker itself says what is wrong with its files
+    return found
 
 
 def run_worker(role: Role, main: Callable[[Worker], int | None]) -> None:

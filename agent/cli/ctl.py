@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
-from agent.cli import audit, check, events, firewall, orders, pki, support
+from agent.cli import audit, check, events, firewall, history, orders, pki, support, user
 from agent.cli.arguments import duration_s, power_w, run_command
 from agent.cli.discharge import run_test
 from agent.cli.gateway import GatewayClient, add_gateway_options
@@ -69,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_common(verb)
         verb.set_defaults(run=run)
     _add_own_arguments(commands.choices)
-    for tool in (check, audit, support, firewall, events, pki):
+    for tool in (check, audit, support, firewall, events, history, user, pki):
         tool.add_parser(commands)
     _inherit(commands, {action.dest for action in parser._actions})
     return parser

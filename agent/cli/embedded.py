@@ -36,6 +36,7 @@ class SiteOptions:
     Attributes:
         stations: OCPP charging stations.
         ocpp_port, mms_port: See `free_port`.
+        hmi_port: Of the local page; 0 serves none. `operator`: line of its password file.
         vehicle: Interfaces of a charging cable (EVSE's end, vehicle's end) on which an
             ISO 15118-20 vehicle talks to the gateway directly; None for no vehicle.
     """
@@ -51,6 +52,8 @@ class SiteOptions:
     host: str = "127.0.0.1"
     vehicle: tuple[str, str] | None = None
     scd: Path = SAMPLE_SCD
+    hmi_port: int = 0
+    operator: str = ""
 
 
 @contextlib.contextmanager
@@ -146,9 +149,24 @@ allow_unauthenticated = true
 [ied]
 host = "{options.host}"
 port = {options.mms_port}
-{_secc_section(options)}"""
+{_hmi_section(options)}{_secc_section(options)}"""
     )
     return path
+
+
+def _hmi_section(options: SiteOptions) -> str:
+    if not options.hmi_port:
+        return "\n[hmi]\nenabled = false\n\n[history]\nenabled = false\n"
+    users = options.folder / "hmi-users.conf"
+    users.write_text(f"{options.operator}\n")
+    return f"""
+[hmi]
+port = {options.hmi_port}
+users = "{users}"
+
+[history]
+evse_period_s = 1.0
+"""
 
 
 def _secc_section(options: SiteOptions) -> str:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import math
 import os
+import secrets
 import select
 import signal
 import sys
@@ -39,12 +40,14 @@ from agent.cli.embedded import (
 from agent.cli.gateway import GatewayClient
 from agent.cli.view import status_view
 from agent.errors import AgentError, UnavailableError
+from agent.hmi.page.passwords import UserRole, new_line
 from agent.messages import AnyMessage, OrderSent, Snapshot, StatusQuery
 
 FIRST_DIP_S: Final = 5.0
 DIP_PERIOD_S: Final = 20.0
 START_TIMEOUT_S: Final = 60.0
 READY_MODE: Final = "droop"
+OPERATOR: Final = "operator"
 REFRESH_S: Final = 0.1
 DIP_ANSWER_S: Final = 1.0
 """An order later than this after a dip answers something else."""
@@ -210,11 +213,14 @@ def _keys() -> Iterator[None]:
 
 def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     with process_bus_pair() as (receiver, sender, kind), _vehicle(arguments) as vehicle:
+        password = secrets.token_urlsafe(12)
         options = SiteOptions(
             folder=folder,
             nominal_hz=arguments.nominal,
             stations=arguments.stations - (vehicle is not None),
-            ocpp_port=free_port(8080),
+            ocpp_port=free_port(8081, 8082),
+            hmi_port=free_port(8080, 8088),
+            operator=new_line(OPERATOR, UserRole.OPERATOR, password),
             mms_port=free_port(102, 10102) if os.geteuid() == 0 else free_port(10102),
             filter=arguments.filter,
             dip_hz=arguments.nominal - 0.2,
@@ -227,6 +233,7 @@ def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 record.site.start()
                 client = _connect(record.site)
                 note = (
+                    f"page http://localhost:{options.hmi_port} ({OPERATOR} {password}), "
                     f"{kind} process bus, OCPP ws://{options.host}:{options.ocpp_port}, "
                     f"MMS {options.host}:{options.mms_port}, files in {folder}"
                 )

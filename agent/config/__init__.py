@@ -2,6 +2,7 @@
 
 from agent.config.bus import Bus, Fleet
 from agent.config.firewall import Firewall
+from agent.config.hmi import History, Hmi
 from agent.config.loader import DEFAULT_PATH, load_settings, read_settings, section_types
 from agent.config.profile import PowerProfile, parse_profile, read_profile
 from agent.config.sections import Section
@@ -26,6 +27,8 @@ __all__ = [
     "Fleet",
     "Gateway",
     "Grid",
+    "History",
+    "Hmi",
     "Ied",
     "Ocpi",
     "PowerProfile",

@@ -50,7 +50,9 @@ def read_settings(path: Path = DEFAULT_PATH) -> tuple[Settings, list[Finding]]:
             findings += error.findings
         sections["gateway"] = with_state_folder(gateway)
     usable = {name: section for name, section in sections.items() if section is not None}
-    return Settings(path=path, power=profile, **usable), findings
+    settings = Settings(path=path, power=profile, **usable)
+    findings += [Finding(f"{path}: {key}", what, hint) for key, what, hint in settings.check()]
+    return settings, findings
 
 
 def section_types() -> dict[str, type[Section]]:

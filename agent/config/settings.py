@@ -5,12 +5,13 @@ from __future__ import annotations
 import ipaddress
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from agent.config.bus import Bus, Fleet
 from agent.config.firewall import Firewall
+from agent.config.hmi import History, Hmi
 from agent.config.metrics import Metrics
 from agent.config.profile import PowerProfile
 from agent.config.secc import Secc
@@ -22,6 +23,8 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+HMI_PORT: Final = 8080
+HMI_PORT_BESIDE: Final = 8081
 
 
 class Gateway(Section, frozen=True, kw_only=True):
@@ -275,6 +278,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stations: Stations = Stations()
     ied: Ied = Ied()
     firewall: Firewall = Firewall()
+    hmi: Hmi = Hmi()
+    history: History = History()
     metrics: Metrics = Metrics()
     secc: Secc = Secc()
     utility: Utility = Utility()
@@ -288,3 +293,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def control_socket(self) -> Path:
         """Where the daemon listens for workers and tools."""
         return self.gateway.run_dir / "control.sock"
+
+    @property
+    def hmi_port(self) -> int:
+        """Where the local page is: 8080 unless charging stations are expected there."""
+        if self.hmi.port is not None:
+            return self.hmi.port
+        return HMI_PORT_BESIDE if HMI_PORT in self._station_ports else HMI_PORT
+
+    @property
+    def _station_ports(self) -> set[int]:
+        return {self.stations.port, *(each.port for each in self.stations.listeners)}
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """Return (key, what, hint) for rules that span several tables."""
+        if self.hmi.enabled and self.hmi.port in self._station_ports:
+            hint = "leave hmi.port out, or choose another"
+            return [("hmi.port", "a listener of [stations] has this port", hint)]
+        return []

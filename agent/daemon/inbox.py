@@ -44,6 +44,7 @@ class Inbox:
         alarms: Alarms that workers raised or cleared since the last `take_alarms`.
         seen: What workers saw that the audit must keep, since the last `take_seen`.
         operator: What operators asked of the daemon itself, since the last `take_operator`.
+        sources: Newest report of every source.
         passing: OCPP calls and answers on their way, since the last `take_passing`.
     """
 
@@ -58,6 +59,7 @@ class Inbox:
     seen: list[AuditEvent] = field(default_factory=list)
     operator: list[Acknowledge | Reload] = field(default_factory=list)
     passing: list[tuple[Peer, StationCall | StationAnswer]] = field(default_factory=list)
+    sources: dict[str, Measurement] = field(default_factory=dict)
     subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     _owners: dict[str, Peer] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class Inbox:
         self.measurements, self.results, self.requests = [], [], []
         self.digital, self.statuses = {}, {}
         return inputs
+
+    def forget_sources(self, before_s: float) -> None:
+        """Forget sources whose newest report is older than a monotonic instant."""
+        self.sources = {n: m for n, m in self.sources.items() if m.published_s >= before_s}
 
     def take_orders(self) -> list[OrderSent]:
         """Return the orders sent since the last call."""
@@ -131,6 +137,7 @@ class Inbox:
     def _put(self, peer: Peer, message: AnyMessage) -> None:
         if isinstance(message, Measurement):
             self.measurements.append(message)
+            self.sources[message.source] = message
         elif isinstance(message, EvseStatus):
             self._owners[message.evse_id] = peer
             self._known[message.evse_id] = message

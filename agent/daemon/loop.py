@@ -37,6 +37,7 @@ MISSED_TICK_S: Final = 0.060
 """A longer pause between two ticks is counted as a missed tick."""
 SLOW_PERIOD_S: Final = 0.5
 """State file and worker alarms are looked after this often."""
+SOURCE_FORGOTTEN_S: Final = 60.0
 LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS)
 """Roles that hear every snapshot; operators' tools hear them when they ask."""
 
@@ -173,6 +174,7 @@ class ControlLoop:
     def _look_after(self, now: Now) -> None:
         self._memory.save(self._state)
         self._audit_head = self._desk.head
+        self._inbox.forget_sources(now.mono_s - SOURCE_FORGOTTEN_S)
         if step_s := self._clock.step_s(now.utc_s, now.mono_s):
             self._desk.clock_step(step_s)
         for code, source, active, text, advice in self._own_conditions():

@@ -81,6 +81,7 @@ class SnapshotMaker:
             clock_reason=clock.reason,
             audit_seq=audit.seq,
             audit_mac=audit.mac,
+            sources=tuple(inbox.sources.values()) if complete else (),
         )
 
     def complete(self, snapshot: Snapshot) -> Snapshot:

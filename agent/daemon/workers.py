@@ -59,6 +59,8 @@ def plan_workers(settings: Settings) -> list[WorkerSpec]:
         plan.append(WorkerSpec("utility", Role.UTILITY, "agent.utility.worker"))
     if settings.bus.enabled or settings.fleet.enabled:
         plan.append(WorkerSpec("bus", Role.BUS, "agent.utility.bus.worker"))
+    if settings.hmi.enabled or settings.history.enabled or settings.metrics.enabled:
+        plan.append(WorkerSpec("hmi", Role.HMI, "agent.hmi.worker"))
     return plan
 
 

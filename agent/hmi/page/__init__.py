@@ -1,0 +1,1 @@
+"""The page: what is served, to whom, and what they may order."""
