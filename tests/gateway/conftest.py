@@ -153,7 +153,8 @@ def daemon(tmp_path):
     config = tmp_path / "agent.toml"
     config.write_text(
         '[gateway]\nrun_dir = "run"\nstate_dir = "state"\nlog_dir = "log"\n'
-        'power_profile = "power.conf"\n[ied]\nenabled = false\n'
+        'power_profile = "power.conf"\n[ied]\nenabled = false\n[hmi]\nenabled = false\n'
+        "[history]\nenabled = false\n"
     )
     daemon = Daemon(tmp_path, config)
     yield daemon

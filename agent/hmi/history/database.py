@@ -93,10 +93,14 @@ class Database:
             removed += self._remove_to(cut)
         return removed + self._remove_to(limit - 1)
 
-    def shrink(self) -> int:
-        """Remove the oldest rows until the rest fits; return the number of rows."""
+    def shrink(self, share: float = 1.0) -> int:
+        """Remove the oldest rows until the rest fits; return the number of rows.
+
+        Args:
+            share: Of the size that is allowed; less makes room for what comes next.
+        """
         removed = 0
-        while self.used() > self._octets and (cut := self._slice_end()) is not None:
+        while self.used() > self._octets * share and (cut := self._slice_end()) is not None:
             removed += self._remove_to(cut)
         if self._pragma("freelist_count") * 10 > self._pragma("page_count"):
             self._db.execute("PRAGMA incremental_vacuum(4096)").fetchall()

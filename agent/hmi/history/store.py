@@ -23,6 +23,7 @@ WAITING: Final = 30
 """Batches that may wait for the disk; with one a second, half a minute."""
 _MALFORMED: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
 _FULL: Final = sqlite3.SQLITE_FULL
+_ROOM_SHARE: Final = 0.9
 _DAY_S: Final = 86400.0
 _SIDE_FILES: Final = ("-wal", "-shm")
 
@@ -109,7 +110,7 @@ class HistoryStore:
                 self._set_aside(error)
                 self._write(batch)
             elif _code(error) == _FULL and self._database is not None:
-                self.removed += self._database.shrink()
+                self.removed += self._database.shrink(_ROOM_SHARE)
                 self._write(batch)
             else:
                 raise

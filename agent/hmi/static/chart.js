@@ -115,7 +115,8 @@ export class Trace {
       context.fillText(this.label(value, digits), PAD.left - 6, at);
     }
     context.textBaseline = "alphabetic";
-    for (let back = 0; back <= WINDOW_S; back += 30) {
+    const stepS = right < 420 ? 60 : 30;
+    for (let back = 0; back <= WINDOW_S; back += stepS) {
       context.textAlign = back === 0 ? "right" : back === WINDOW_S ? "left" : "center";
       context.fillStyle = palette.muted;
       context.fillText(back === 0 ? "now" : `−${back} s`, x(now - back), bottom + 15);

@@ -1,7 +1,7 @@
 // The droop curve, the steepest one that is stable, and where the gateway stands on it.
 import { niceStep, palette, prepare } from "./chart.js";
 
-const PAD = { left: 50, right: 14, top: 12, bottom: 34 };
+const PAD = { left: 50, right: 24, top: 12, bottom: 34 };
 const POINTS = 161;
 
 export function answer(deviationHz, gain, bands, up, down) {
@@ -17,7 +17,9 @@ export function drawDroop(canvas, state) {
   const right = width - PAD.right;
   const bottom = height - PAD.bottom;
   const reach = Math.max(0.2, Math.abs(state.deviation ?? 0) * 1.15);
-  const most = Math.max(state.up, state.down, Math.abs(state.droop), 1000) * 1.08;
+  const steepest = Math.max(state.gain, state.limit ?? 0);
+  const shown = [-reach, reach].map((hz) => Math.abs(answer(hz, steepest, state.bands, state.up, state.down)));
+  const most = Math.max(...shown, Math.abs(state.droop), 1000) * 1.15;
   const x = (hz) => PAD.left + ((hz + reach) / (2 * reach)) * (right - PAD.left);
   const y = (watts) => (PAD.top + bottom) / 2 - (watts / most) * ((bottom - PAD.top) / 2);
 

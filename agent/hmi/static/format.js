@@ -21,11 +21,11 @@ export function magnitude(watts, digits = 1) {
 }
 
 export function clock(utcS) {
-  return new Date(utcS * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  return new Date(utcS * 1000).toLocaleTimeString("sv-SE");
 }
 
 export function shortTime(utcS) {
-  return new Date(utcS * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return new Date(utcS * 1000).toLocaleTimeString("sv-SE").slice(0, 5);
 }
 
 export function isoTime(utcS) {

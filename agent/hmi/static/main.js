@@ -97,6 +97,8 @@ function drawPower(data) {
   const low = Math.min(0, data.ordered_w - data.down_w, data.delivered_w);
   const top = Math.max(0, data.ordered_w + data.up_w, data.delivered_w);
   const share = (watts) => `${(100 * (watts - low)) / Math.max(1, top - low)}%`;
+  put("least", kilowatts(data.ordered_w - data.down_w, 0));
+  put("most", kilowatts(data.ordered_w + data.up_w, 0));
   const gauge = byId("gauge").style;
   gauge.setProperty("--low", share(data.ordered_w - data.down_w));
   gauge.setProperty("--top", share(data.ordered_w + data.up_w));
