@@ -157,10 +157,21 @@ class HubEvents:
 
 
 class Hub:
-    """The daemon's end: accepts the workers and tools, reads and sends without blocking."""
+    """The daemon's end: accepts the workers and tools, reads and sends without blocking.
 
-    def __init__(self, path: Path, mode: int = 0o660) -> None:
+    Args:
+        path: Of the socket. `mode`: its permissions.
+        permits: Whether a user may have a role; who claims another is dropped.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mode: int = 0o660,
+        permits: Callable[[int, Role], bool] = lambda _uid, _role: True,
+    ) -> None:
         self.path = path
+        self._permits = permits
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_stale(path)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -252,6 +263,8 @@ class Hub:
         if isinstance(message, Hello):
             if message.version != messages.PROTOCOL_VERSION:
                 raise ConnectionAbortedError("another version of the agent")
+            if not self._permits(peer.uid, message.role):
+                raise ConnectionAbortedError(f"uid {peer.uid} is not {message.role}")
             peer.hello = message
             events.joined.append(peer)
         elif peer.hello is not None:

@@ -15,6 +15,7 @@ from loguru import logger
 
 from agent.audit import AuditLog, Kind
 from agent.config import Settings
+from agent.daemon.identity import permits
 from agent.daemon.loop import ControlLoop
 from agent.daemon.parameters import control_parameters
 from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
@@ -60,7 +61,7 @@ def run_daemon(settings: Settings, *, external_workers: bool = False) -> int:
     """
     parameters = control_parameters(settings)
     _make_folders(settings)
-    hub = Hub(settings.control_socket)
+    hub = Hub(settings.control_socket, permits=permits)
     specs: Sequence[WorkerSpec] = () if external_workers else plan_workers(settings)
     supervisor = Supervisor(settings, specs, hub.watch, hub.unwatch)
     audit = AuditLog(

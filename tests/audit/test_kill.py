@@ -58,7 +58,8 @@ def test_fifty_kills_lose_no_acknowledged_record(path, key):
 
 
 @pytest.mark.soak
-def test_a_thousand_kills_lose_no_acknowledged_record(path, key):
+def test_a_thousand_kills_lose_no_acknowledged_record(path, key, record_property):
     acknowledged = campaign(path, key, kills=1000)
-    print(f"{acknowledged} acknowledged records, all found after 1000 kills")
+    record_property("kills", 1000)
+    record_property("acknowledged records, all found", acknowledged)
     assert acknowledged >= 1000

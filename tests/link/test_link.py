@@ -155,6 +155,21 @@ def test_another_version_of_the_agent_is_not_admitted(hub):
     raw.close()
 
 
+def test_a_process_that_claims_a_role_that_its_user_may_not_have_is_dropped(tmp_path):
+    hub = Hub(
+        tmp_path / "control.sock", permits=lambda uid, role: (uid, role) == (os.getuid(), "ied")
+    )
+    impostor, ied = Link(hub.path, Role.OPERATOR), Link(hub.path, Role.IED)
+    assert impostor.connect()
+    assert ied.connect()
+    poll_until(hub, lambda: len(hub.peers) == 1 and hub.peers[0].hello is not None)
+    assert hub.peers[0].hello.role is Role.IED
+    impostor.receive()
+    assert not impostor.connected
+    ied.close()
+    hub.close()
+
+
 def test_a_second_daemon_is_refused_and_a_stale_socket_is_replaced(tmp_path):
     path = tmp_path / "control.sock"
     first = Hub(path)

@@ -142,6 +142,8 @@ def test_the_units_run_under_a_real_systemd_and_survive_kills(root, package):
     assert (found["control_class"].strip(), found["processbus_class"].strip()) == ("FF", "FF")
     assert found["control_files"] == "v2g 640"
     assert found["status_answers"] == "1"
+    assert found["impostor_answers"] == "0", "a worker's user cannot speak as an operator"
+    assert found["reload"] == "yes"
     assert found["stations_keys"] == "0", "no process sees the folder of keys"
     assert found["control_sockets"] == "0", "the control has no network"
     assert all(float(value) <= 1.6 for key, value in found.items() if key.startswith("exposure"))

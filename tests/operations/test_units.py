@@ -11,6 +11,7 @@ import pytest
 
 from agent.config import load_settings
 from agent.daemon import plan_workers
+from agent.errors import EX_AGAIN
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS = REPOSITORY / "systemd"
@@ -141,6 +142,13 @@ def test_each_process_is_watched_bounded_and_not_restarted_on_a_bad_configuratio
     assert last(unit, "CPUAffinity")
     assert last(unit, "AppArmorProfile") == f"-{unit.stem.rstrip('@')}"
     assert last(unit, "User") not in ("", "root")
+
+
+def test_a_worker_that_ended_for_new_settings_comes_back_and_counts_as_no_failure():
+    for unit in PROCESSES:
+        if unit.stem != "v2g-control":
+            assert last(unit, "RestartForceExitStatus") == str(EX_AGAIN)
+            assert last(unit, "SuccessExitStatus") == str(EX_AGAIN)
 
 
 def test_no_two_processes_share_a_user():
