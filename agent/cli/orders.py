@@ -55,7 +55,8 @@ def mode(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps({"mode": setting, "control": loop.mode, "reason": loop.reason}))
     else:
-        print(f"{setting}; the control: {loop.mode}{', ' + loop.reason if loop.reason else ''}")
+        why = f", {loop.reason}" if loop.reason not in ("", loop.mode) else ""
+        print(f"{setting}; the control: {loop.mode}{why}")
     return 0
 
 

@@ -84,7 +84,7 @@ def skeleton(text: str) -> list[str]:
 
 
 def run(command: str, place: Place) -> subprocess.CompletedProcess[str]:
-    name, *arguments = shlex.split(place.real(command.replace("$BR$", "\\$BR\\$")))
+    name, *arguments = shlex.split(place.real(command))
     module = f"agent.cli.{name.removeprefix('v2g-')}"
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
