@@ -425,6 +425,59 @@ class LoopView(Message, frozen=True):
     reason: str = ""
 
 
+class FieldReading(Message, frozen=True):
+    """What a meter or analyser measured; `control.step` does not see it, tools and pages do.
+
+    Attributes:
+        device: Name of the device. `evse_id`: whose power it measures; empty for none.
+        p_phase_w, v_phase_v, i_phase_a: L1, L2, L3; None where the device does not say.
+        published_s: Monotonic instant of the answer.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("device",)
+
+    device: str
+    t_utc_s: float
+    published_s: float
+    quality: Validity
+    evse_id: str = ""
+    p_w: float | None = None
+    q_var: float | None = None
+    f_hz: float | None = None
+    p_phase_w: tuple[float | None, float | None, float | None] = (None, None, None)
+    v_phase_v: tuple[float | None, float | None, float | None] = (None, None, None)
+    i_phase_a: tuple[float | None, float | None, float | None] = (None, None, None)
+    dc_injection_a: float | None = None
+
+
+class Verification(Message, frozen=True):
+    """How far an EVSE's own report is from what an independent device measures.
+
+    The report is taken as gain × (power `lag_s` earlier) + offset. `_u` fields are half the width
+    of a 95 % confidence interval; NaN where the record does not determine the quantity.
+
+    Attributes:
+        variance: RMS of report minus measurement over RMS of the measurement, a share.
+        verdict: `pass`, `fail` or `inconclusive`.
+    """
+
+    _key_fields: ClassVar[tuple[str, ...]] = ("device", "evse_id")
+
+    device: str
+    evse_id: str
+    t_utc_s: float
+    window_s: float
+    samples: int
+    gain: float
+    gain_u: float
+    offset_w: float
+    offset_u_w: float
+    lag_s: float
+    lag_u_s: float
+    variance: float
+    verdict: str
+
+
 class Snapshot(Message, frozen=True):
     """The state after one tick.
 
@@ -453,6 +506,7 @@ class Snapshot(Message, frozen=True):
     audit_mac: str = ""
     sources: tuple[Measurement, ...] = ()
     """Newest report of every source; in complete snapshots only."""
+    verifications: tuple[Verification, ...] = ()
 
 
 class AuditEvent(Message, frozen=True):
@@ -617,6 +671,8 @@ AnyMessage = (
     | Alarm
     | WorkerHealth
     | Heartbeat
+    | FieldReading
+    | Verification
     | Snapshot
     | AuditEvent
     | StatusQuery

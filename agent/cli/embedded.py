@@ -54,6 +54,8 @@ class SiteOptions:
     scd: Path = SAMPLE_SCD
     hmi_port: int = 0
     operator: str = ""
+    field_ports: tuple[int, int] | None = None
+    """Modbus/TCP ports of an inverter and of the analyser before it; None for neither."""
 
 
 @contextlib.contextmanager
@@ -150,6 +152,7 @@ allow_unauthenticated = true
 host = "{options.host}"
 port = {options.mms_port}
 {_hmi_section(options)}{_secc_section(options)}"""
+{_secc_section(options)}{_field_section(options)}"""
     )
     return path
 
@@ -166,6 +169,23 @@ users = "{users}"
 
 [history]
 evse_period_s = 1.0
+def _field_section(options: SiteOptions) -> str:
+    if options.field_ports is None:
+        return ""
+    return f"""
+[[field.device]]
+name = "inverter1"
+role = "inverter"
+host = "{options.host}"
+port = {options.field_ports[0]}
+
+[[field.device]]
+name = "analyser1"
+role = "analyser"
+type = "janitza-umg604"
+host = "{options.host}"
+port = {options.field_ports[1]}
+evse = "inverter1"
 """
 
 
@@ -197,6 +217,7 @@ class Site:
     merging_unit: subprocess.Popen[bytes] | None = None
     stations: subprocess.Popen[bytes] | None = None
     vehicle: subprocess.Popen[bytes] | None = None
+    devices: subprocess.Popen[bytes] | None = None
     bus_events: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -207,7 +228,9 @@ class Site:
     @property
     def evses(self) -> int:
         """How many EVSEs the gateway will see."""
-        return self.options.stations + (self.options.vehicle is not None)
+        options = self.options
+        others = (options.vehicle is not None) + (options.field_ports is not None)
+        return options.stations + others
 
     def start(self) -> None:
         """Start daemon, merging unit, stations and vehicle, as a site comes up."""
@@ -232,6 +255,14 @@ class Site:
                 *("--service", "DC_BPT", "--period", "0.1", "--cycles", "0"),
             )
 
+        if options.field_ports is not None:
+            self.devices = self._spawn(
+                "agent.vehicles.simulated.field",
+                *("--host", options.host, "--nominal", str(options.nominal_hz)),
+                *("--inverter-port", str(options.field_ports[0])),
+                *("--analyser-port", str(options.field_ports[1])),
+            )
+
     def dip(self) -> None:
         """Let the merging unit's frequency dip now."""
         unit = self.merging_unit
@@ -254,7 +285,7 @@ class Site:
 
     def stop(self) -> None:
         """End everything, the vehicle first, the daemon last."""
-        for process in (self.vehicle, self.stations, self.merging_unit, self.daemon):
+        for process in (self.vehicle, self.devices, self.stations, self.merging_unit, self.daemon):
             if process is not None:
                 _end(process)
 

@@ -225,6 +225,7 @@ def _run_site(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
             filter=arguments.filter,
             dip_hz=arguments.nominal - 0.2,
             vehicle=vehicle,
+            field_ports=(free_port(), free_port()),
         )
         config = write_configuration(options, receiver)
         with (folder / "site.log").open("wb") as log:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from agent.config.bus import Bus, Fleet
+from agent.config.field import Field
 from agent.config.firewall import Firewall
 from agent.config.hmi import History, Hmi
 from agent.config.metrics import Metrics
@@ -282,6 +283,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     history: History = History()
     metrics: Metrics = Metrics()
     secc: Secc = Secc()
+    field: Field = Field()
     utility: Utility = Utility()
     dispatch: Dispatch = Dispatch()
     ocpi: Ocpi = Ocpi()

@@ -18,6 +18,7 @@ from agent.messages import (
     ControlRequest,
     DigitalInput,
     EvseStatus,
+    FieldReading,
     Heartbeat,
     Measurement,
     OrderResult,
@@ -29,6 +30,7 @@ from agent.messages import (
     StatusQuery,
     SubscriptionHealth,
     Validity,
+    Verification,
 )
 
 REQUESTS_REMEMBERED: Final = 10_000
@@ -46,6 +48,8 @@ class Inbox:
         operator: What operators asked of the daemon itself, since the last `take_operator`.
         sources: Newest report of every source.
         passing: OCPP calls and answers on their way, since the last `take_passing`.
+        readings: What meters and analysers measured since the last `take_readings`.
+        verifications: Last result for each device and EVSE.
     """
 
     measurements: list[Measurement] = field(default_factory=list)
@@ -60,6 +64,8 @@ class Inbox:
     operator: list[Acknowledge | Reload] = field(default_factory=list)
     passing: list[tuple[Peer, StationCall | StationAnswer]] = field(default_factory=list)
     sources: dict[str, Measurement] = field(default_factory=dict)
+    readings: list[FieldReading] = field(default_factory=list)
+    verifications: dict[tuple[object, ...], Verification] = field(default_factory=dict)
     subscriptions: dict[str, SubscriptionHealth] = field(default_factory=dict)
     counters: dict[str, dict[str, float]] = field(default_factory=dict)
     _owners: dict[str, Peer] = field(default_factory=dict)
@@ -115,6 +121,11 @@ class Inbox:
         passing, self.passing = self.passing, []
         return passing
 
+    def take_readings(self) -> list[FieldReading]:
+        """Return what field devices measured since the last call."""
+        readings, self.readings = self.readings, []
+        return readings
+
     def take_queries(self) -> list[Peer]:
         """Return who asked for the status since the last call."""
         queries, self.queries = self.queries, []
@@ -163,6 +174,10 @@ class Inbox:
             self.alarms.append(message)
         elif isinstance(message, AuditEvent):
             self.seen.append(message)
+        elif isinstance(message, FieldReading):
+            self.readings.append(message)
+        elif isinstance(message, Verification):
+            self.verifications[message.key] = message
         elif isinstance(message, StationCall | StationAnswer):
             self.passing.append((peer, message))
         elif isinstance(message, Acknowledge | Reload):

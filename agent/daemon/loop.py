@@ -39,6 +39,7 @@ SLOW_PERIOD_S: Final = 0.5
 """State file and worker alarms are looked after this often."""
 SOURCE_FORGOTTEN_S: Final = 60.0
 LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS)
+LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS, Role.FIELD)
 """Roles that hear every snapshot; operators' tools hear them when they ask."""
 
 
@@ -148,7 +149,7 @@ class ControlLoop:
             self._desk.alarm(alarm)
 
     def _publish(self, outputs: Outputs, now: Now) -> None:
-        orders = self._inbox.take_orders()
+        orders, readings = self._inbox.take_orders(), self._inbox.take_readings()
         for order in orders:
             self._latency.add(order)
         snapshot = self._views.make(
@@ -166,8 +167,8 @@ class ControlLoop:
         for peer in self._hub.peers:
             if peer.hello is not None and (peer.watching or peer.hello.role in LISTENERS):
                 self._hub.send(peer, snapshot)
-                for order in orders if peer.watching else ():
-                    self._hub.send(peer, order)
+                for message in (*orders, *readings) if peer.watching else ():
+                    self._hub.send(peer, message)
         for peer in self._inbox.take_queries():
             self._hub.send(peer, self._views.complete(snapshot))
 

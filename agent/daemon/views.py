@@ -82,6 +82,7 @@ class SnapshotMaker:
             audit_seq=audit.seq,
             audit_mac=audit.mac,
             sources=tuple(inbox.sources.values()) if complete else (),
+            verifications=tuple(inbox.verifications.values()),
         )
 
     def complete(self, snapshot: Snapshot) -> Snapshot:

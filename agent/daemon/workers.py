@@ -55,6 +55,8 @@ def plan_workers(settings: Settings) -> list[WorkerSpec]:
         WorkerSpec(f"secc@{evse.interface}", Role.SECC, "agent.vehicles.secc.worker")
         for evse in settings.secc.evse
     ]
+    if settings.field.device:
+        plan.append(WorkerSpec("field", Role.FIELD, "agent.vehicles.field.worker"))
     if settings.utility.enabled:
         plan.append(WorkerSpec("utility", Role.UTILITY, "agent.utility.worker"))
     if settings.bus.enabled or settings.fleet.enabled:
