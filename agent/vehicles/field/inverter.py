@@ -211,10 +211,7 @@ def limits_of(device: Device, charge_max_w: float, discharge_max_w: float) -> Li
     discharge = stated("WDisChaRteMax", "WDisChaRteMaxRtg")
     return Limits(
         min(charge_max_w, charge if charge is not None else 0.0),
-        min(
-            discharge_max_w,
-            *(limit for limit in (discharge, total) if limit is not None),
-        ),
+        min(limit for limit in (discharge_max_w, discharge, total) if limit is not None),
         stated("VarMaxInj", "VarMaxInjRtg") or 0.0,
         stated("VarMaxAbs", "VarMaxAbsRtg") or 0.0,
     )

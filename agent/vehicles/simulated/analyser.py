@@ -41,8 +41,9 @@ class SimulatedAnalyser:
 
     def device(self, unit: int = 1) -> SimDevice:
         """Return it as a device that pymodbus serves."""
-        words = SimData(0, values=[0] * 65_536, datatype=DataType.REGISTERS)
-        bits = SimData(0, values=[False] * 65_536, datatype=DataType.BITS)
+        last = max(end for spans in self._spans.values() for _, end in spans)
+        words = SimData(0, values=[0] * last, datatype=DataType.REGISTERS)
+        bits = SimData(0, values=[False] * last, datatype=DataType.BITS)
         return SimDevice(id=unit, simdata=([bits], [bits], [words], [words]), action=self.act)
 
     async def act(
