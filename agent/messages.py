@@ -457,7 +457,7 @@ class Verification(Message, frozen=True):
     of a 95 % confidence interval; NaN where the record does not determine the quantity.
 
     Attributes:
-        variance: RMS of report minus measurement over RMS of the measurement, a share.
+        variance: RMS of report minus measurement, lag removed, over RMS of the measurement.
         verdict: `pass`, `fail` or `inconclusive`.
     """
 

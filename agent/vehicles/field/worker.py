@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,15 @@ from loguru import logger
 from agent.config.field import FieldDevice
 from agent.config.settings import Settings
 from agent.errors import AlarmCode
-from agent.messages import AnyMessage, OrderResult, OrderSent, Role, Setpoint, Validity
+from agent.messages import (
+    AnyMessage,
+    OrderResult,
+    OrderSent,
+    Role,
+    Setpoint,
+    Snapshot,
+    Validity,
+)
 from agent.vehicles.field.description import SUNSPEC, Description, find_description, shipped_folder
 from agent.vehicles.field.device import FieldTask
 from agent.vehicles.field.dialogue import DeviceError
@@ -21,11 +30,14 @@ from agent.vehicles.field.faults import FaultPanel, faults
 from agent.vehicles.field.limits import Limits
 from agent.vehicles.field.port import Ports
 from agent.vehicles.field.status import FrequencySource, evse_status, field_reading
+from agent.vehicles.field.verifier import Verifier
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 SWEEP_S: Final = 0.1
 STATUS_S: Final = 0.5
 """A status goes out at least this often."""
+VERIFY_S: Final = 1.0
+"""How often it is looked whether a comparison is due."""
 LOST_S: Final = 5.0
 """A device that is not reached for so long raises an alarm."""
 HALT_S: Final = 1.5
@@ -52,11 +64,19 @@ class FieldWorker:
         self._sources: dict[str, FrequencySource] = {}
         self._lost_s: dict[str, float] = {}
         self._told_s: dict[str, float] = {}
+        self.verifiers = {
+            each.name: Verifier(
+                each.name, each.evse, settings.field.verify_window_s, settings.field.verify_limit
+            )
+            for each in settings.field.device
+            if each.evse
+        }
         self.tasks = {each.name: self._task(each, settings) for each in settings.field.device}
 
     async def run(self) -> None:
         """Serve until the control ends this process."""
         running = [asyncio.create_task(task.run(), name=task.name) for task in self.tasks.values()]
+        running.append(asyncio.create_task(self._verify()))
         sweeping = asyncio.create_task(self._sweep())
         try:
             await self._link.run()
@@ -84,11 +104,12 @@ class FieldWorker:
             self._panel.stop(settings.evse, fault, now_s, utc_s)
         if not device.online:
             return
-        self._link.send(
-            field_reading(
-                settings, device.readings, device.quality, device.read_utc_s, device.read_s
-            )
+        reading = field_reading(
+            settings, device.readings, device.quality, device.read_utc_s, device.read_s
         )
+        self._link.send(reading)
+        if device.name in self.verifiers:
+            self.verifiers[device.name].measure(reading)
         source = self._sources.get(device.name)
         report = source and source.measurement(
             device.readings, device.quality, device.read_utc_s, device.read_s
@@ -114,6 +135,11 @@ class FieldWorker:
             reason = device.take(message)
             if reason:
                 self.answered(device, message, reason)
+        elif isinstance(message, Snapshot):
+            for view in message.evses if self.verifiers else ():
+                for verifier in self.verifiers.values():
+                    if verifier.evse_id == view.evse_id:
+                        verifier.report(view.status)
 
     def _on_connect(self) -> None:
         self._panel.restate()
@@ -132,6 +158,20 @@ class FieldWorker:
                 device.link(connected)
                 self._watch(device, now_s, utc_s)
             merge_counters(self._worker, self._counters())
+
+    async def _verify(self) -> None:
+        while True:
+            await asyncio.sleep(VERIFY_S)
+            for verifier in self.verifiers.values():
+                if verifier.due(time.monotonic()):
+                    self._link.send(await asyncio.to_thread(verifier.compare, *verifier.records()))
+                    self._panel.set(
+                        AlarmCode.VERIFICATION_VARIANCE,
+                        verifier.evse_id,
+                        verifier.trouble(),
+                        "v2g-ctl verify; compare meter, current transformers, ratios, clocks",
+                        time.time(),
+                    )
 
     def _watch(self, device: FieldTask, now_s: float, utc_s: float) -> None:
         """Age a device's values, and raise the alarm when it stays away."""
@@ -215,6 +255,9 @@ class FieldWorker:
                 f"{device.name}.orders": float(counters.orders),
                 f"{device.name}.refused": float(counters.refused),
             }
+        for verifier in self.verifiers.values():
+            if verifier.last is not None and math.isfinite(verifier.last.variance):
+                found[f"{verifier.device}.variance"] = verifier.last.variance
         return found
 
 
