@@ -151,8 +151,7 @@ allow_unauthenticated = true
 [ied]
 host = "{options.host}"
 port = {options.mms_port}
-{_hmi_section(options)}{_secc_section(options)}"""
-{_secc_section(options)}{_field_section(options)}"""
+{_hmi_section(options)}{_secc_section(options)}{_field_section(options)}"""
     )
     return path
 
@@ -169,6 +168,9 @@ users = "{users}"
 
 [history]
 evse_period_s = 1.0
+"""
+
+
 def _field_section(options: SiteOptions) -> str:
     if options.field_ports is None:
         return ""

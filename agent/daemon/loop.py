@@ -38,7 +38,6 @@ MISSED_TICK_S: Final = 0.060
 SLOW_PERIOD_S: Final = 0.5
 """State file and worker alarms are looked after this often."""
 SOURCE_FORGOTTEN_S: Final = 60.0
-LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS)
 LISTENERS: Final = (Role.IED, Role.HMI, Role.UTILITY, Role.BUS, Role.FIELD)
 """Roles that hear every snapshot; operators' tools hear them when they ask."""
 
