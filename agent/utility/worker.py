@@ -10,6 +10,7 @@ from agent.messages import Role
 from agent.utility.api.service import ApiService
 from agent.utility.context import Context
 from agent.utility.csms.client import CsmsClient
+from agent.utility.csms.stations import StationLinks
 from agent.utility.dispatch.service import desk_of
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
@@ -32,7 +33,10 @@ def services_of(context: Context) -> list[Service]:
     """
     services: list[Service] = []
     if context.settings.utility.url:
-        services.append(CsmsClient(context))
+        client = CsmsClient(context)
+        services.append(client)
+        if context.settings.utility.pass_through:
+            services.append(StationLinks(context, client.addresses))
     desk = desk_of(context)
     if desk is not None:
         services.append(desk)

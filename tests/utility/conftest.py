@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+import itertools
 import json
 import ssl
 import time
@@ -290,9 +291,12 @@ class Site:
 
 @pytest.fixture
 def make_site(tmp_path):
+    numbers = itertools.count(1)
+
     def make(csms=None, evses=(), **options):
         url = csms.url if csms is not None else options.pop("url")
-        return Site(tmp_path, evses, url=url, **options)
+        folder = options.pop("folder", tmp_path / f"site{next(numbers)}")
+        return Site(folder, evses, url=url, **options)
 
     return make
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-import ssl
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +21,6 @@ from agent.config import Utility
 from agent.errors import (
     AlarmCode,
     ConfigurationError,
-    Finding,
     HandshakeTimeoutError,
     ProtocolError,
 )
@@ -31,16 +29,16 @@ from agent.ocpp import CallError, Payload, Version
 from agent.ocpp.timestamps import parse_utc
 from agent.utility.context import Context
 from agent.utility.csms import wording2, wording16
-from agent.utility.csms.connection import CsmsConnection
+from agent.utility.csms.address import AddressBook
+from agent.utility.csms.connection import CsmsConnection, run_until_closed
 from agent.utility.csms.delivery import deliver
 from agent.utility.csms.der import DerDesk
 from agent.utility.csms.desk import Desk
-from agent.utility.csms.dial import Address, ConnectError, dial
+from agent.utility.csms.dial import ConnectError, dial
 from agent.utility.csms.journal import Journal
 from agent.utility.csms.pacing import Backoff, RoundTrip
 from agent.utility.csms.reports import Reports
 from agent.utility.csms.smart_charging import SmartCharging
-from agent.utility.csms.tls import client_context, stamp_of
 from agent.utility.csms.transactions import Transactions
 from agent.utility.csms.wishes import WishBook
 
@@ -96,10 +94,8 @@ class CsmsClient:
         self.settings = settings = context.settings.utility
         self._on_change = on_change
         self._identity = settings.identity or context.settings.gateway.name
-        self._tls_stamp: tuple[float, ...] = ()
-        self._tls: ssl.SSLContext | None = None
-        self._password = read_password(settings.password)
-        self._address()  # what is wrong with the files is said now
+        self.addresses = AddressBook(settings)
+        self.addresses.of(self._identity)  # what is wrong with the files is said now
         path = journal or context.settings.gateway.state_dir / JOURNAL
         self.journal = Journal(path, settings.queue_max)
         self.transactions = Transactions(self.journal, settings.meter_interval_s)
@@ -186,7 +182,7 @@ class CsmsClient:
         self._lost(why)
 
     async def _open(self) -> CsmsConnection:
-        address = self._address()
+        address = self.addresses.of(self._identity)
         self.state.peer = address.peer
         self._changed("connecting")
 
@@ -310,54 +306,9 @@ class CsmsClient:
             csms_profiles=float(len(self.smart.profiles)),
         )
 
-    def _address(self) -> Address:
-        """Return whom to call; the TLS files are read again when they changed."""
-        settings = self.settings
-        tls: ssl.SSLContext | None = None
-        if settings.url.startswith("wss:"):
-            stamp = stamp_of(settings.certificate, settings.key, settings.ca)
-            if self._tls is None or stamp != self._tls_stamp:
-                self._tls = client_context(settings.certificate, settings.key, settings.ca)
-                self._tls_stamp = stamp
-            tls = self._tls
-        return Address(settings.url, self._identity, settings.protocols, self._password, tls)
-
-
-async def run_until_closed(connection: CsmsConnection, work: Sequence[Awaitable[None]]) -> None:
-    """Run the parts of a connection; end with it, or with the first part that fails."""
-    closed = asyncio.create_task(connection.closed.wait())
-    parts = [asyncio.ensure_future(each) for each in work]
-    try:
-        done, _ = await asyncio.wait([closed, *parts], return_when=asyncio.FIRST_COMPLETED)
-        for part in done - {closed}:
-            part.result()
-    finally:
-        for part in (closed, *parts):
-            part.cancel()
-        await asyncio.gather(closed, *parts, return_exceptions=True)
-
 
 def authority_of(settings: Utility) -> Authority:
     """Return the rank of what the upstream orders."""
     if settings.authority == "balancing-authority":
         return Authority.BALANCING_AUTHORITY
     return Authority.CSMS
-
-
-def read_password(path: Path | None) -> bytes:
-    """Return the password in a file, without its line end.
-
-    Raises:
-        ConfigurationError: It cannot be read or is not 8 to 64 characters long.
-    """
-    if path is None:
-        return b""
-    try:
-        password = path.read_bytes().strip()
-    except OSError as error:
-        raise ConfigurationError(
-            (Finding(str(path), f"cannot be read: {error.strerror}"),)
-        ) from error
-    if not 8 <= len(password) <= 64:
-        raise ConfigurationError((Finding(str(path), "the password has 8 to 64 characters"),))
-    return password

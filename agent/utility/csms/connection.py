@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from loguru import logger
@@ -215,3 +215,17 @@ def _resolve(event: Answered) -> None:
 
 def _internal(error: Exception) -> CallError:
     return CallError(ErrorCode.INTERNAL_ERROR, f"{type(error).__name__}: {error}")
+
+
+async def run_until_closed(connection: CsmsConnection, work: Sequence[Awaitable[None]]) -> None:
+    """Run the parts of a connection; end with it, or with the first part that fails."""
+    closed = asyncio.create_task(connection.closed.wait())
+    parts = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait([closed, *parts], return_when=asyncio.FIRST_COMPLETED)
+        for part in done - {closed}:
+            part.result()
+    finally:
+        for part in (closed, *parts):
+            part.cancel()
+        await asyncio.gather(closed, *parts, return_exceptions=True)

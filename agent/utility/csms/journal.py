@@ -33,6 +33,11 @@ CREATE TABLE IF NOT EXISTS evses (number INTEGER PRIMARY KEY AUTOINCREMENT, evse
 CREATE TABLE IF NOT EXISTS profiles (profile_id INTEGER, evse INTEGER, t_utc_s REAL, payload BLOB,
     PRIMARY KEY (profile_id));
 """
+_THIN: Final = """
+DELETE FROM outbox WHERE number IN (SELECT number FROM
+    (SELECT number, row_number() OVER (ORDER BY number) AS place FROM outbox WHERE periodic = 1)
+    WHERE place % 2 = 0)
+"""
 _REFUSED_KEPT: Final = 1000
 _RECORD: Final = msgspec.msgpack.Decoder(Record)
 _STATE: Final = msgspec.msgpack.Decoder(Transaction)
@@ -174,16 +179,13 @@ class Journal:
         self._database.close()
 
     def _thin(self) -> None:
-        """Drop every second periodic value, the oldest half of the journal first."""
-        middle = self._one("SELECT (min(number) + max(number)) / 2 FROM outbox")
+        """Drop every second periodic value; the older they are, the wider they lie apart."""
         with self._commit() as database:
-            gone = database.execute(
-                "DELETE FROM outbox WHERE periodic = 1 AND number % 2 = 0 AND number < ?",
-                (middle,),
-            ).rowcount
-        self.thinned += gone
-        self._count -= gone
-        logger.warning("{}: full; {} periodic meter values were thinned out", self.path, gone)
+            gone = database.execute(_THIN).rowcount
+        if gone:
+            self.thinned += gone
+            self._count -= gone
+            logger.warning("{}: full; {} periodic meter values are dropped", self.path, gone)
 
     def _one(self, query: str) -> int:
         return int(self._database.execute(query).fetchone()[0] or 0)

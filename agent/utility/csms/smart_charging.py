@@ -64,7 +64,7 @@ class SmartCharging:
         """Answer SetChargingProfile: accepted once the control takes what it wants now."""
         try:
             profile = read_profile(version, payload, self._settings.volts, time.time())
-            self._check_place(version, profile)
+            profile = self._placed(version, profile)
             await self._check_wishes(profile)
         except RefusedError as error:
             return self._rejected(version, "InvalidProfile", str(error))
@@ -121,7 +121,7 @@ class SmartCharging:
         views = self._views(evse)
         if evse != STATION and not views:
             return self._rejected(version, "UnknownEvse", f"there is no EVSE {evse}")
-        now_s = float(int(time.time()))
+        now_s = time.time()
         running = self._running().get(evse)
         parts = composite(
             self.profiles.values(), evse, running, now_s, payload["duration"], self.signal
@@ -196,7 +196,7 @@ class SmartCharging:
             return self._rejected(Version.V21, "InvalidProfileId", text)
         try:
             renewed = profile.renewed(update, time.time(), self._settings.volts)
-            self._check_place(Version.V21, renewed)
+            renewed = self._placed(Version.V21, renewed)
         except RefusedError as error:
             return self._rejected(Version.V21, "InvalidSchedule", str(error))
         self.profiles[profile_id] = renewed
@@ -208,35 +208,41 @@ class SmartCharging:
             return self._rejected(Version.V21, "Refused", refused[next(iter(mine))])
         return {"status": "Accepted"}
 
-    def _check_place(self, version: Version, profile: Profile) -> None:
-        """Refuse a profile for nobody, for another transaction, or for who cannot do it."""
+    def _placed(self, version: Version, profile: Profile) -> Profile:
+        """Return the profile with our name of its transaction.
+
+        Raises:
+            RefusedError: It is for nobody, for another transaction, or for who cannot do it.
+        """
         views = self._views(profile.evse)
         if profile.evse != STATION and not views:
             raise RefusedError(f"there is no EVSE {profile.evse}")
         if profile.purpose is Purpose.TX:
-            self._check_transaction(version, profile)
+            profile = self._with_transaction(version, profile)
         if any(period.freq_watt for period in profile.periods) and profile.evse != STATION:
             raise RefusedError("the droop is a setting of the station: LocalFrequency on EVSE 0")
         if reason := discharge_refusal(profile, views):
             raise RefusedError(reason)
-        full = len(self.profiles) >= MAX_PROFILES and profile.profile_id not in self.profiles
-        if full:
+        if len(self.profiles) >= MAX_PROFILES and profile.profile_id not in self.profiles:
             raise RefusedError(f"there are {MAX_PROFILES} profiles already")
+        return profile
 
-    def _check_transaction(self, version: Version, profile: Profile) -> None:
+    def _with_transaction(self, version: Version, profile: Profile) -> Profile:
+        """1.6 has its own numbers of transactions; one that names none means the present one."""
         running = self._transactions.running.get(profile.evse)
         if running is None:
             raise RefusedError(f"EVSE {profile.evse} has no transaction")
         known = running.transaction_id
+        names = {known, ""}
         if version is Version.V16:
-            known = str(self._journal.remote_id(known))
-        if profile.transaction_id not in ("", known):
+            names.add(str(self._journal.remote_id(known)))
+        if profile.transaction_id not in names:
             raise RefusedError(f"transaction {profile.transaction_id} does not run there")
+        return dataclasses.replace(profile, transaction_id=known)
 
     async def _check_wishes(self, profile: Profile) -> None:
         """Ask the control about every value of the profile; nothing is carried out."""
         scene = self.scene()
-        wanted: dict[Key, Desired] = {}
         checks: list[dict[Key, Desired]] = []
         for period in profile.periods[:MAX_CHECKED]:
             wish = Wish(
