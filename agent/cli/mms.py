@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import queue
-import socket
-import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -28,21 +26,14 @@ from open61850.mms import (
     read_sgcb,
     select_active_sg,
 )
-from open61850.mms.association import (
-    AssociationParameters,
-    association_request,
-    decode_association_response,
-)
 from open61850.mms.control import ADD_CAUSES, control_object_name
 from open61850.mms.reference import to_object_name
 from open61850.mms.report import decode_report, is_report
-from open61850.mms.transport import IsoConnection, connection_request, recv_tpkt, send_tpkt
 
 from agent.cli.mms_values import lines, parse, plain
-from agent.errors import EX_UNAVAILABLE, ConfigurationError, Finding, UnavailableError
+from agent.errors import EX_UNAVAILABLE, ConfigurationError, Finding
+from agent.ied.mms_client import client_context, connect
 
-_DEFAULT_PORT: Final = 102
-_TLS_PORT: Final = 3782
 _REFUSED: Final = 1
 
 
@@ -91,9 +82,12 @@ def run(args: argparse.Namespace) -> int:
         "operate": _operate,
         "groups": _groups,
     }
+    _check_names(args)
     try:
         with _connect(args) as client:
             return actions[args.action](client, args)
+    except BrokenPipeError:
+        raise  # `| head`, not the network
     except (DataAccessError, ControlError) as error:
         _refused(args, error)
         return _REFUSED
@@ -102,45 +96,37 @@ def run(args: argparse.Namespace) -> int:
         return EX_UNAVAILABLE
 
 
-def _connect(args: argparse.Namespace) -> MmsClient:
-    if args.ca is None:
-        return MmsClient.connect(args.host, args.port or _DEFAULT_PORT, timeout=args.timeout)
-    raw = socket.create_connection((args.host, args.port or _TLS_PORT), timeout=args.timeout)
-    try:
-        return _associate(_tls(args).wrap_socket(raw, server_hostname=args.host), args)
-    except BaseException:
-        raw.close()
-        raise
+def _check_names(args: argparse.Namespace) -> None:
+    """Refuse references that cannot be meant before anything is connected.
 
-
-def _associate(stream: ssl.SSLSocket, args: argparse.Namespace) -> MmsClient:
-    """COTP and the association on a stream that is already connected."""
-    send_tpkt(stream, connection_request())
-    confirmed = recv_tpkt(stream)
-    connection = IsoConnection(stream)
-    if confirmed is not None:
-        connection.send(association_request(AssociationParameters()))
-    answer = connection.recv() if confirmed is not None else None
-    if answer is None:
-        raise UnavailableError(f"{args.host} refused the association")
-    stream.settimeout(None)
-    client = MmsClient(
-        connection, request_timeout=args.timeout, association=decode_association_response(answer)
+    Raises:
+        ConfigurationError: Every one of them.
+    """
+    names = (
+        *getattr(args, "references", ()),
+        *(getattr(args, kind) for kind in ("reference", "block") if hasattr(args, kind)),
     )
-    client._start()
-    return client
+    findings = [finding for name in names if (finding := _name_finding(name, to_object_name))]
+    if hasattr(args, "object"):
+        finding = _name_finding(args.object, control_object_name)
+        findings += [finding] if finding else []
+    if findings:
+        raise ConfigurationError(tuple(findings))
 
 
-def _tls(args: argparse.Namespace) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=str(args.ca))
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.check_hostname = False  # certificates of IEDs name the IED, not its address
-    if args.certificate is not None:
-        try:
-            context.load_cert_chain(args.certificate, args.private_key)
-        except (OSError, ValueError) as error:
-            raise ConfigurationError((Finding(str(args.certificate), str(error)),)) from error
-    return context
+def _name_finding(name: str, read: Callable[[str], object]) -> Finding | None:
+    try:
+        read(name)
+    except (ValueError, MmsError) as error:
+        return Finding(name, str(error), "write LD/LN.DO.DA[FC] or LD/LN$FC$DO$DA")
+    return None
+
+
+def _connect(args: argparse.Namespace) -> MmsClient:
+    tls = None
+    if args.ca is not None:
+        tls = client_context(args.ca, args.certificate, args.private_key)
+    return connect(args.host, args.port or 0, args.timeout, tls)
 
 
 def _show(args: argparse.Namespace, name: str, value: Any) -> None:

@@ -10,22 +10,28 @@ import sys
 from pathlib import Path
 from typing import Final, Literal
 
+from agent.cli.scl_current import with_stored_values
 from agent.config import Settings, load_settings
-from agent.errors import SclError
+from agent.errors import ConfigurationError, Finding, SclError
+from agent.ied.store import FILE, Store
 from agent.scl import IedModel, expand, read_scl
 from agent.scl.export import (
     DEFAULT_ADDRESS,
+    DEFAULT_GOOSE,
     EvseDescription,
     GatewayDescription,
     export_icd,
     export_iid,
 )
+from agent.scl.export.nodes import GOOSE_BLOCK
 from agent.scl.export.sample import STATION_EVSES, sample_station
+from agent.scl.live import LogicalDevice
 from agent.scl.write import write_scl
 
 EvseKind = Literal["ac", "dc"]
 _AC: Final[tuple[EvseKind, ...]] = ("ac",)
 _DC: Final[tuple[EvseKind, ...]] = ("dc",)
+_MOST_GROUPS: Final = 20
 _EVSE_INST: Final = re.compile(r"EVSE([1-9]\d{0,3})")
 
 
@@ -38,6 +44,9 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     kind.add_argument("--sample-station", action="store_true", help="the station SCD we ship")
     parser.add_argument("--ac", type=int, metavar="N", help="number of AC EVSEs")
     parser.add_argument("--dc", type=int, metavar="N", help="number of DC EVSEs")
+    parser.add_argument(
+        "--setting-groups", type=int, metavar="N", help="droop settings in N setting groups"
+    )
     parser.add_argument("--output", metavar="FILE", help="instead of standard output")
 
 
@@ -60,15 +69,22 @@ def _gateway(arguments: argparse.Namespace) -> GatewayDescription:
     kinds: tuple[EvseKind, ...] | None = None
     if ac is not None or dc is not None:
         kinds = _AC * (ac or 0) + _DC * (dc or 0)
+    groups: int | None = arguments.setting_groups
+    if groups is not None and not 0 <= groups <= _MOST_GROUPS:
+        what = f"must be 0 to {_MOST_GROUPS}, is {groups}"
+        raise ConfigurationError((Finding("--setting-groups", what),))
     if arguments.config:
-        return describe_gateway(load_settings(Path(arguments.config)), kinds)
+        return describe_gateway(load_settings(Path(arguments.config)), kinds, groups)
     if kinds is None:
-        return GatewayDescription(evses=STATION_EVSES)
-    return GatewayDescription(evses=tuple(EvseDescription(kind=kind) for kind in kinds))
+        return GatewayDescription(evses=STATION_EVSES, setting_groups=groups or 0)
+    evses = tuple(EvseDescription(kind=kind) for kind in kinds)
+    return GatewayDescription(evses=evses, setting_groups=groups or 0)
 
 
 def describe_gateway(
-    settings: Settings, kinds: tuple[EvseKind, ...] | None = None
+    settings: Settings,
+    kinds: tuple[EvseKind, ...] | None = None,
+    setting_groups: int | None = None,
 ) -> GatewayDescription:
     """The gateway that a configuration makes.
 
@@ -76,9 +92,11 @@ def describe_gateway(
         settings: The configuration.
         kinds: Kind of every EVSE; None takes number and kinds from the IED in the configured
             SCL file where it has EVSEs, else one EVSE for each of `[ied] evses`.
+        setting_groups: Setting groups of each EVSE; None takes those of the SCL file.
     """
+    model = _configured(settings)
     if kinds is None:
-        kinds = _kinds_in_scl(settings) or _AC * max(1, _most_evses(settings))
+        kinds = _kinds(model) or _AC * max(1, _most_evses(settings))
     names = settings.ied.evses
     power = settings.power
     evses = tuple(
@@ -91,13 +109,16 @@ def describe_gateway(
         )
         for number, kind in enumerate(kinds, 1)
     )
-    return GatewayDescription(
+    gateway = GatewayDescription(
         evses=evses,
         ied_name=settings.scl.ied,
         access_point=settings.scl.access_point or "S1",
         address=_address(settings),
+        goose_address=_goose_address(model),
         values=_values(settings, len(evses)),
+        setting_groups=_groups(model) if setting_groups is None else setting_groups,
     )
+    return with_stored_values(gateway, Store(settings.gateway.state_dir / FILE))
 
 
 def _most_evses(settings: Settings) -> int:
@@ -105,14 +126,36 @@ def _most_evses(settings: Settings) -> int:
     return max((int(match[1]) for match in numbers if match), default=0)
 
 
-def _kinds_in_scl(settings: Settings) -> tuple[EvseKind, ...]:
+def _configured(settings: Settings) -> IedModel | None:
     try:
-        scl = read_scl(settings.scl.file, ieds={settings.scl.ied})
-        model: IedModel = expand(scl, settings.scl.ied)
+        return expand(read_scl(settings.scl.file, ieds={settings.scl.ied}), settings.scl.ied)
     except SclError:
-        return ()  # Nothing to keep: this export may be the first of the station.
-    devices = [device for device in model.devices if _EVSE_INST.fullmatch(device.inst)]
-    return tuple("dc" if device.node("DEDO1") else "ac" for device in devices)
+        return None  # Nothing to keep: this export may be the first of the station.
+
+
+def _evse_devices(model: IedModel | None) -> list[LogicalDevice]:
+    devices = () if model is None else model.devices
+    return [device for device in devices if _EVSE_INST.fullmatch(device.inst)]
+
+
+def _kinds(model: IedModel | None) -> tuple[EvseKind, ...]:
+    return tuple("dc" if device.node("DEDO1") else "ac" for device in _evse_devices(model))
+
+
+def _groups(model: IedModel | None) -> int:
+    nodes = [device.node("LLN0") for device in _evse_devices(model)]
+    controls = [node.setting_control for node in nodes if node is not None]
+    return max((control.num_of_sgs for control in controls if control is not None), default=0)
+
+
+def _goose_address(model: IedModel | None) -> dict[str, str]:
+    """Where the SCL file sends our GOOSE."""
+    device = None if model is None else model.device_by_inst("LD0")
+    node = None if device is None else device.node("LLN0")
+    for block in () if node is None else node.gooses:
+        if block.control.name == GOOSE_BLOCK and block.address is not None:
+            return dict(block.address.address.parameters)
+    return dict(DEFAULT_GOOSE)
 
 
 def _address(settings: Settings) -> dict[str, str]:

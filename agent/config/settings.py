@@ -15,6 +15,7 @@ from agent.config.firewall import Firewall
 from agent.config.hmi import History, Hmi
 from agent.config.metrics import Metrics
 from agent.config.profile import PowerProfile
+from agent.config.reported import ReportedFrequency
 from agent.config.secc import Secc
 from agent.config.sections import Section
 from agent.config.stations import Stations
@@ -246,6 +247,8 @@ class Ied(Section, frozen=True, kw_only=True):
     """PEM of the authorities that sign clients. `crl`: their revocation lists."""
     crl: Path | None = None
     tls_least: Literal["1.2", "1.3"] = "1.2"
+    source: tuple[ReportedFrequency, ...] = ()
+    """Frequencies that other IEDs report, for the vote."""
     roles: dict[str, IedRole] = msgspec.field(default_factory=dict)
     """Common name of a client's certificate → role; others need the role in the certificate."""
 
@@ -259,6 +262,11 @@ class Ied(Section, frozen=True, kw_only=True):
         missing = [name for name, path in named.items() if path is None]
         if missing and len(missing) < len(named):
             findings.append((missing[0], "is missing", "TLS needs certificate, private_key, ca"))
+        if any(source.tls for source in self.source) and missing:
+            findings.append(("source", "tls needs a certificate", "set ied.certificate and more"))
+        names = [source.name for source in self.source]
+        if len(set(names)) < len(names):
+            findings.append(("source", "two sources have one name", "give each its own"))
         for network in self.allow:
             try:
                 ipaddress.ip_network(network)

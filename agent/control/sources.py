@@ -1,6 +1,6 @@
 """Which frequency decides, and for how long it may decide without a successor.
 
-Two of three sources must agree; a frequency that moves faster than a grid can is followed only as
+Two of three sources must agree, each pair at the same instant; a frequency that moves faster than a grid can is followed only as
 fast as a grid can; and when nothing usable comes, the last value holds for 200 ms and no longer.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.control.parameters import Parameters
+from agent.control.trail import Trail, distance_hz, extended
 from agent.messages import Measurement, Validity
 
 USABLE: Final = (Validity.GOOD, Validity.QUESTIONABLE)
@@ -24,6 +25,7 @@ class Report:
 
     measurement: Measurement
     known_s: float
+    trail: Trail = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ def _latest(
         known_s = min(at_s, now_s) if math.isfinite(at_s) else now_s
         before = latest.get(measurement.source)
         if before is None or known_s >= before.known_s:
-            latest[measurement.source] = Report(measurement, known_s)
+            trail = () if before is None else before.trail
+            trail = extended(trail, measurement.t_utc_s, measurement.f_hz)
+            latest[measurement.source] = Report(measurement, known_s, trail)
     return tuple(sorted(latest.values(), key=lambda r: -r.known_s)[:MAX_SOURCES])
 
 
@@ -107,7 +111,7 @@ def _vote(alive: list[Report], deciding: Measurement | None, p: Parameters) -> R
 
 
 def _agree(one: Report, other: Report, p: Parameters) -> bool:
-    return abs(one.measurement.f_hz - other.measurement.f_hz) <= p.disagree_hz
+    return distance_hz(one.trail, other.trail) <= p.disagree_hz
 
 
 def _deciding(reports: list[Report], deciding: Measurement | None) -> Report | None:

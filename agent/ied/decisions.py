@@ -88,7 +88,10 @@ class Decisions:
             return AddCause.BLOCKED_BY_PROCESS
         if order.value is None:
             return None
-        context = Context(state.latest, view=view, group=state.projection.group(bound.device))
+        group = state.projection.group(bound.device)
+        if bound.scope is Scope.GATEWAY:
+            group = state.projection.site()
+        context = Context(state.latest, view=view, group=group)
         return check_range(bound, order.value, context, self._engine.read)
 
     def execute(self, order: ControlOrder) -> AddCause | None:

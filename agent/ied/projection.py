@@ -178,6 +178,10 @@ class Projection:
         """Sums of the EVSEs behind a group's device."""
         return summarise(self.members(device)) if device in self._groups else None
 
+    def site(self) -> GroupView:
+        """Sums of every EVSE."""
+        return summarise(self._views.values())
+
     def _take(self, snapshot: Snapshot) -> set[str]:
         """Remember the views; return the devices that may show something new."""
         if snapshot.complete:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import ipaddress
+from collections.abc import Callable
 
 from loguru import logger
 
@@ -13,8 +14,10 @@ from agent.config import Settings
 from agent.ied.engines import create
 from agent.ied.front import Front, Limits
 from agent.ied.front.tls import TlsFiles, TlsGate, plain_rights
+from agent.ied.mms_client import client_context
 from agent.ied.model import bind_model, load_model
 from agent.ied.port import Engine, EngineOptions, Identity
+from agent.ied.reported import ReportedSource
 from agent.ied.service import IedService
 from agent.messages import Message, Role
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
@@ -53,28 +56,49 @@ async def _serve(worker: Worker) -> None:
     link = AsyncLink(worker, service.take)
     front = Front(engine, _limits(settings, engine), service.decisions.audit)
     gate = _gate(settings)
+    sources = _sources(settings, send)
     service.start()
     gc.freeze()
     gc.enable()
     try:
         await _listen(front, settings, gate)
         logger.info("{} is served by {}", model.ied_name, settings.ied.engine)
-        counting = asyncio.create_task(_count(worker, service, front))
+        for source in sources:
+            source.start()
+        counting = asyncio.create_task(_count(worker, service, front, sources))
         await link.run()
         counting.cancel()
     finally:
+        for source in sources:
+            source.stop()
         await front.stop()
         service.stop()
 
 
-async def _count(worker: Worker, service: IedService, front: Front) -> None:
+async def _count(
+    worker: Worker, service: IedService, front: Front, sources: list[ReportedSource]
+) -> None:
     """Keep the heartbeat's counters; notice when the link to the control is down."""
     while True:
         await asyncio.sleep(_COUNT_S)
         merge_counters(worker, service.counters)
         worker.counters["associations"] = float(front.admission.associated)
+        worker.counters["source_reports"] = float(sum(source.reports for source in sources))
         if not worker.link.connected:
             service.control_lost()
+
+
+def _sources(settings: Settings, send: Callable[[Message], bool]) -> list[ReportedSource]:
+    """What we take from other IEDs.
+
+    Raises:
+        ConfigurationError: A certificate or key cannot be used.
+    """
+    ied, tls = settings.ied, None
+    if ied.ca is not None and any(source.tls for source in ied.source):
+        tls = client_context(ied.ca, ied.certificate, ied.private_key)
+    nominal_v = settings.grid.nominal_v
+    return [ReportedSource(source, nominal_v, tls, send) for source in ied.source]
 
 
 async def _listen(front: Front, settings: Settings, gate: TlsGate | None) -> None:

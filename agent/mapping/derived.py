@@ -112,6 +112,20 @@ def highest_w(_snapshot: Snapshot, view: EvseView | None, group: GroupView | Non
     return None if view is None else view.status.discharge_max_w
 
 
+def site_lowest_w(
+    snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None
+) -> float | None:
+    """DAGC.WMinAvl: least power that the site can go to now, W; negative charges."""
+    return snapshot.loop.ordered_w - snapshot.loop.down_w
+
+
+def site_highest_w(
+    snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None
+) -> float | None:
+    """DAGC.WMaxAvl: greatest power that the site can go to now, W."""
+    return snapshot.loop.ordered_w + snapshot.loop.up_w
+
+
 def ac_connection(
     _snapshot: Snapshot, view: EvseView | None, _group: GroupView | None
 ) -> int | None:
@@ -269,6 +283,8 @@ DERIVED: Final[Mapping[str, Derived]] = {
         hz_start_under,
         local,
         lowest_w,
+        site_highest_w,
+        site_lowest_w,
         soc_high,
         soc_low,
         stored_wh,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
+import msgspec
 import pytest
 
 from agent.control import parameters_from
@@ -40,6 +41,42 @@ def test_two_that_disagree_for_200_ms_are_held_and_then_lost(make_report):
     lost_s = next(at for at, item in trace if at > since_s and item.lost)
     assert 0.4 <= lost_s - since_s <= 0.45
     assert any(item.disagreed(at, P) for at, item in trace)
+
+
+@pytest.mark.parametrize("slope_hz_s", [1.0, -1.0, 2.0])
+def test_a_slower_source_does_not_disagree_while_the_frequency_moves(make_report, slope_hz_s):
+    """A stream reported 50 times a second after 55 ms, another IED's report 10 times after 100."""
+
+    def true_hz(t_s):
+        return 50.0 + slope_hz_s * min(max(t_s - 11.0, 0.0), 0.8)
+
+    frequency, trace = Frequency(), []
+    for tick in range(200):
+        now_s = round(10.0 + 0.02 * tick, 3)
+        news = [measured(make_report, "mu", true_hz, now_s, 0.055)]
+        if tick % 5 == 0:
+            news.append(measured(make_report, "pmu", true_hz, now_s, 0.1))
+        frequency = select(frequency, news, now_s, P)
+        trace.append((now_s, frequency))
+    assert not any(item.disagreed(at, P) or item.lost for at, item in trace[10:])
+    assert frequency.measurement.source == "mu"
+    assert frequency.f_hz == pytest.approx(true_hz(20.0))
+
+
+def measured(make_report, source, true_hz, now_s, delay_s):
+    report = make_report(true_hz(now_s - delay_s), now_s, source=source)
+    return msgspec.structs.replace(report, t_utc_s=1e9 + now_s - delay_s)
+
+
+def test_a_source_that_only_claims_to_be_older_still_disagrees(make_report):
+    frequency, disagreed = Frequency(), False
+    for tick in range(100):
+        now_s = round(10.0 + 0.02 * tick, 3)
+        old = msgspec.structs.replace(make_report(49.9, now_s, source="b"), t_utc_s=0.0)
+        news = [make_report(50.0, now_s, source="a"), old]
+        frequency = select(frequency, news, now_s, P)
+        disagreed |= frequency.disagreed(now_s, P)
+    assert disagreed
 
 
 def test_sources_that_agree_again_decide_again(make_report):

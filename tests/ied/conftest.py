@@ -293,6 +293,7 @@ def serve(
     limits: Limits | None = None,
     gate: Any = None,
     admit: Any = None,
+    front_port: int = 0,
     **ied: Any,
 ) -> Iterator[LiveIed]:
     """Serve V2G1 of a station with an engine, until the end of the block."""
@@ -320,7 +321,7 @@ def serve(
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     service.start()
-    starting = front.start("127.0.0.1", 0, gate, admit)
+    starting = front.start("127.0.0.1", front_port, gate, admit)
     port = asyncio.run_coroutine_threadsafe(starting, loop).result(5)
     live = LiveIed(settings, service, front, control, Scene(), loop, port)
     try:

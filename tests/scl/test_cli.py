@@ -1,11 +1,18 @@
 """`v2g-scl`: output for people and programs, and exit codes."""
 
+import copy
 import json
 
 import pytest
+from lxml import etree
 
 from agent.cli.scl import main
-from agent.scl import read_scl
+from agent.iec61850 import ObjectReference
+from agent.ied.store import Store
+from agent.scl import expand, initial, read_scl
+from agent.scl.check import check
+from agent.scl.differ import diff
+from tests.scl.conftest import NS
 
 
 @pytest.fixture
@@ -151,8 +158,98 @@ db_of_hz = 0.1
     assert scl.subnetworks[0].connected[0].address.get("IP") == "10.9.8.7"
     assert [d.desc for d in scl.ieds[0].devices()] == ["Site", "DE*ABC*E1", "EVSE2"]
     content = path.read_bytes()
-    assert b"<Val>60.1</Val>" in content
+    assert content.count(b">60.1</Val>") == 4  # two EVSEs, two setting groups
     assert b"<Val>7400</Val>" in content
+
+
+def test_an_iid_has_what_clients_have_set(tmp_path, scd):
+    """Set points and setting groups that the running IED has stored, with the active group."""
+    config = tmp_path / "agent.toml"
+    (tmp_path / "power.conf").write_text("MAX_V2G_DISCHARGE_KW=7.4\n")
+    config.write_text(
+        f"""
+[gateway]
+power_profile = "power.conf"
+state_dir = "state"
+[scl]
+file = "{scd}"
+ied = "V2G2"
+"""
+    )
+    store = Store(tmp_path / "state" / "ied-values.json")
+    node = "V2G2EVSE1"
+    store.set(ObjectReference.parse(f"{node}/DWGC1.RvrtTms.setVal[SP]"), 90)
+    store.set(ObjectReference.parse(f"{node}/DHFW1.HzStr.setMag.f[SG]"), 50.1, 2)
+    store.set(ObjectReference.parse(f"{node}/LLN0.SGCB.ActSG[SP]"), 2)
+    store.set(ObjectReference.parse(f"{node}/DHFW1.Gone.setVal[SP]"), 1)
+    path = tmp_path / "own.iid"
+    assert main(["export", "--config", str(config), "--iid", "--output", str(path)]) == 0
+    scl = read_scl(path)
+    assert check(scl) == ()
+    model = expand(scl, "V2G2")
+    leaf = model.find(ObjectReference.parse(f"{node}/DHFW1.HzStr.setMag.f[SE]"))
+    assert [initial(leaf, group) for group in (1, 2)] == [50.02, 50.1]
+    assert initial(model.find(ObjectReference.parse(f"{node}/DWGC1.RvrtTms.setVal[SP]"))) == 90
+    assert model.device(node).node("LLN0").setting_control.act_sg == 2
+    assert scl.subnetworks[1].connected[0].gse[0].address.get("APPID") == "0003"
+
+
+def test_a_system_configurators_round_trip(tmp_path):
+    """Our ICD in another tool: renamed, addressed, bound, with its own Private; then reloaded."""
+    icd = tmp_path / "gateway.icd"
+    assert (
+        main(["export", "--icd", "--dc", "2", "--setting-groups", "2", "--output", str(icd)]) == 0
+    )
+    tree = etree.parse(icd)
+    root = tree.getroot()
+    ied = root.find(f"{{{NS}}}IED")
+    ied.set("name", "CarPark7")
+    private = etree.SubElement(ied, f"{{{NS}}}Private", type="SCT-X:note")
+    ied.insert(0, private)
+    private.text = "kept"
+    header = root.find(f"{{{NS}}}Header")
+    communication = etree.Element(f"{{{NS}}}Communication")
+    header.addnext(communication)
+    bus = etree.SubElement(communication, f"{{{NS}}}SubNetwork", name="W1", type="8-MMS")
+    point = etree.SubElement(bus, f"{{{NS}}}ConnectedAP", iedName="CarPark7", apName="S1")
+    address = etree.SubElement(point, f"{{{NS}}}Address")
+    etree.SubElement(address, f"{{{NS}}}P", type="IP").text = "10.1.2.99"
+    scd = tmp_path / "site.scd"
+    tree.write(scd, encoding="utf-8", xml_declaration=True)
+    scl = read_scl(scd)
+    assert scl.ied("CarPark7").privates[0].type == "SCT-X:note"
+    assert expand(scl, "CarPark7").parameters["IP"] == "10.1.2.99"
+    assert main(["check", str(scd), "--ied", "CarPark7"]) == 0
+    config = tmp_path / "agent.toml"
+    (tmp_path / "power.conf").write_text("MAX_V2G_DISCHARGE_KW=7.4\n")
+    config.write_text(
+        f"[gateway]\npower_profile = 'power.conf'\n[scl]\nfile = '{scd}'\nied = 'CarPark7'\n"
+        "[ied]\nhost = '10.1.2.99'\n"
+    )
+    iid = tmp_path / "back.iid"
+    assert main(["export", "--config", str(config), "--iid", "--output", str(iid)]) == 0
+    changes = diff(scl, read_scl(iid))
+    assert {change.area for change in changes} == {"communication"}, changes
+
+
+def test_more_than_the_ied_claims_is_refused(tmp_path, capsys):
+    """A configurator that adds a second GOOSE to an IED whose Services claim one."""
+    icd = tmp_path / "gateway.icd"
+    assert main(["export", "--icd", "--ac", "1", "--output", str(icd)]) == 0
+    tree = etree.parse(icd)
+    block = tree.find(f".//{{{NS}}}GSEControl")
+    extra = copy.deepcopy(block)
+    extra.set("name", "gcbMore")
+    block.addnext(extra)
+    tree.write(icd, encoding="utf-8", xml_declaration=True)
+    assert main(["check", str(icd)]) == 1
+    assert "GOOSE claims at most 1, the IED has 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["-1", "21"])
+def test_an_impossible_number_of_setting_groups_is_refused(number, capsys):
+    assert main(["export", "--icd", "--setting-groups", number]) == 78
+    assert "must be 0 to 20" in capsys.readouterr().err
 
 
 def test_a_broken_configuration_is_told_not_thrown(tmp_path, capsys):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from agent.scl.check.context import Context, ln_path
 from agent.scl.live import GooseBlock, SvBlock
 from agent.scl.model_comm import CbAddress, ConnectedAp, SubNetwork
-from agent.scl.model_ied import Ied
+from agent.scl.model_ied import TEMPLATE_NAME, Ied
 from agent.scl.stream import parse_hex, parse_mac
 
 Kind = Literal["GSE", "SMV"]
@@ -131,6 +131,8 @@ def _vlan(context: Context, address: CbAddress, path: str) -> None:
 def control_block_addresses(context: Context) -> None:
     """A GOOSE or sampled value control block with a data set has an address to send to."""
     for ied, device, node in context.nodes():
+        if ied.name == TEMPLATE_NAME:
+            continue  # An ICD has no Communication: the system configurator gives the address.
         path = ln_path(ied, device, node)
         blocks: tuple[GooseBlock | SvBlock, ...] = (*node.gooses, *node.sampled_values)
         for block in blocks:

@@ -14,20 +14,22 @@ from msgspec.structs import replace
 from agent.errors import Finding, SclError
 from agent.scl.export.description import (
     DEFAULT_ADDRESS,
+    DEFAULT_GOOSE,
     EvseDescription,
     GatewayDescription,
 )
-from agent.scl.export.nodes import evse_device, station_device
+from agent.scl.export.nodes import GOOSE_BLOCK, evse_device, station_device
 from agent.scl.export.profile import gateway_profile
 from agent.scl.export.services import services
 from agent.scl.export.types import TypeLibrary
 from agent.scl.model import Header, Scl
-from agent.scl.model_comm import ConnectedAp, PAddress, SubNetwork
-from agent.scl.model_ied import TEMPLATE_NAME, AccessPoint, Ied, LDevice
+from agent.scl.model_comm import CbAddress, ConnectedAp, PAddress, SubNetwork
+from agent.scl.model_ied import TEMPLATE_NAME, AccessPoint, Ied, LDevice, Service
 from agent.scl.write import write_scl
 
 __all__ = [
     "DEFAULT_ADDRESS",
+    "DEFAULT_GOOSE",
     "TEMPLATE_NAME",
     "EvseDescription",
     "GatewayDescription",
@@ -39,7 +41,9 @@ __all__ = [
 
 def export_icd(gateway: GatewayDescription) -> bytes:
     """The IED capability description: IED name TEMPLATE, no addresses, no current values."""
-    template = replace(gateway, ied_name=TEMPLATE_NAME, values={})
+    template = replace(
+        gateway, ied_name=TEMPLATE_NAME, values={}, group_values={}, active_groups={}
+    )
     return write_scl(gateway_scl(template, communication=False))
 
 
@@ -78,17 +82,13 @@ def gateway_scl(gateway: GatewayDescription, *, communication: bool) -> Scl:
         revision="B",
         release="4",
         header=header,
-        subnetworks=(_subnetwork(gateway),) if communication else (),
+        subnetworks=_subnetworks(gateway) if communication else (),
         ieds=(_ied(gateway, devices),),
         types=types.templates(),
     )
 
 
 def _ied(gateway: GatewayDescription, devices: tuple[LDevice, ...]) -> Ied:
-    instances = sum(
-        control.max_instances for ld in devices for ln in ld.nodes for control in ln.report_controls
-    )
-    data_sets = [d for ld in devices for ln in ld.nodes for d in ln.data_sets]
     server = AccessPoint(gateway.access_point, 0, has_server=True, devices=devices)
     process = AccessPoint(gateway.process_access_point, 0, server_at=gateway.access_point)
     return Ied(
@@ -101,12 +101,29 @@ def _ied(gateway: GatewayDescription, devices: tuple[LDevice, ...]) -> Ied:
         original_scl_version="2007",
         original_scl_revision="B",
         original_scl_release="4",
-        services=services(instances, len(data_sets), 256),
+        services=_services(gateway, devices),
         access_points=(server, process),
     )
 
 
-def _subnetwork(gateway: GatewayDescription) -> SubNetwork:
+def _services(gateway: GatewayDescription, devices: tuple[LDevice, ...]) -> tuple[Service, ...]:
+    nodes = [ln for ld in devices for ln in ld.nodes]
+    return services(
+        reports=sum(control.max_instances for ln in nodes for control in ln.report_controls),
+        data_sets=sum(len(ln.data_sets) for ln in nodes),
+        members=256,
+        gooses=sum(len(ln.gse_controls) for ln in nodes),
+        groups=bool(gateway.setting_groups),
+    )
+
+
+def _subnetworks(gateway: GatewayDescription) -> tuple[SubNetwork, SubNetwork]:
+    """Station bus and process bus, the latter with the address of our GOOSE."""
     address = PAddress(dict(gateway.address), 0)
-    connected = ConnectedAp(gateway.ied_name, gateway.access_point, 0, address)
-    return SubNetwork(gateway.subnetwork, 0, "8-MMS", connected=(connected,))
+    served = ConnectedAp(gateway.ied_name, gateway.access_point, 0, address)
+    sent = CbAddress("LD0", GOOSE_BLOCK, PAddress(dict(gateway.goose_address), 0), 0, 4, 1000)
+    published = ConnectedAp(gateway.ied_name, gateway.process_access_point, 0, gse=(sent,))
+    return (
+        SubNetwork(gateway.subnetwork, 0, "8-MMS", connected=(served,)),
+        SubNetwork("ProcessBus", 0, "8-MMS", connected=(published,)),
+    )

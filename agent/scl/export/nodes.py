@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from agent.iec61850 import namespaces
 from agent.scl.export.description import EvseDescription, GatewayDescription
@@ -14,8 +16,10 @@ from agent.scl.model_control import (
     DataSet,
     ExtRef,
     Fcda,
+    GseControl,
     OptFields,
     ReportControl,
+    SettingControl,
     TriggerOptions,
 )
 from agent.scl.model_ied import Instance, LDevice, Ln
@@ -27,12 +31,29 @@ _OPT_FIELDS: Final = OptFields(
 )  # fmt: skip
 _INTEGRITY_MS: Final = 60_000
 _STATION_SETS: Final = {
-    "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.TotVAr", "MMXU1.Hz", "MMXU1.HzRte", "MMXU1.PhV",
-                            "MMXU1.A", "DWGC1.ReqW", "DWGC1.WSpt")),
+    "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.TotVAr", "MMXU1.Hz", "MMXU1.HzRte",
+                            "MMXU1.PPV.phsAB", "MMXU1.PPV.phsBC", "MMXU1.PPV.phsCA",
+                            "MMXU1.PhV.phsA", "MMXU1.PhV.phsB", "MMXU1.PhV.phsC",
+                            "MMXU1.A.phsA", "MMXU1.A.phsB", "MMXU1.A.phsC",
+                            "DWGC1.ReqW", "DWGC1.WSpt", "DAGC1.ReqW", "DAGC1.WMaxAvl",
+                            "DAGC1.WMinAvl", "DPMC1.ReqTotW", "FSCC1.ValMV")),
     "Status": ("ST", ("LLN0.Beh", "LLN0.Health", "LLN0.LocSta", "LTMS1.TmSyn", "LGOS1.St",
                       "LSVS1.St", "DPCC1.EcpIsldSt", "GGIO1.Alm1", "GGIO1.Wrn1", "GGIO1.Ind1",
                       "GGIO1.IntIn1", "GGIO1.IntIn2", "GGIO1.IntIn3")),
 }  # fmt: skip
+_DISPATCH: Final = "Dispatch"
+GOOSE_BLOCK: Final = f"gcb{_DISPATCH}"
+_STATION_GOOSE: Final = (
+    ("MMXU1.TotW", "mag.f", "MX"), ("MMXU1.TotW", "q", "MX"),
+    ("DAGC1.WMaxAvl", "mag.f", "MX"), ("DAGC1.WMaxAvl", "q", "MX"),
+    ("DAGC1.WMinAvl", "mag.f", "MX"), ("DAGC1.WMinAvl", "q", "MX"),
+    ("LLN0.Beh", "stVal", "ST"), ("LLN0.Health", "stVal", "ST"), ("DPMC1.Loc", "stVal", "ST"),
+)  # fmt: skip
+"""Delivered power, what could be delivered, and the state; short enough for any subscriber."""
+_DROOP: Final = {"DHFW": frozenset({"HzStr", "WGra"}), "DLFW": frozenset({"HzStr", "WGra"})}
+"""Settings of the droop that can be in setting groups."""
+_DEADBAND_HZ: Final = 0.02
+_DROOP_PU: Final = 0.05
 _EVSE_SETS: Final = {
     "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.Hz", "MMXU1.PhV", "MMXU1.A", "DSTO1.SocWh",
                             "DSTO1.SocEffWhPct", "DSTO1.AvlChaW", "DSTO1.AvlDschW", "DWGC1.WSpt",
@@ -47,8 +68,10 @@ _PHASES: Final = ("1", "2", "3", "4")
 def station_device(gateway: GatewayDescription, types: TypeLibrary, profile: Profile) -> LDevice:
     """LD0: the site as one plant, with its inputs from the process bus."""
     fill = {"ld": "LD0"}
-    nodes = _nodes("LD0", profile.station, "Site", fill, gateway, types)
+    profiled = _with_entries(profile.station, gateway.schedule_entries)
+    nodes = _nodes("LD0", profiled, "Site", fill, gateway, types)
     first = _with_reports(nodes[0], "LD0", _STATION_SETS, gateway.clients)
+    first = _with_goose(first, gateway.ied_name)
     return LDevice("LD0", 0, desc="Site", nodes=(_with_inputs(first), *nodes[1:]))
 
 
@@ -71,6 +94,10 @@ def evse_device(
     name = evse.name or inst
     nodes = _nodes(inst, {**profile.evse, **own}, name, fill, gateway, types, evse.kind)
     first = _with_reports(nodes[0], inst, _EVSE_SETS, gateway.clients)
+    if gateway.setting_groups:
+        active = gateway.active_groups.get(inst, 1)
+        control = SettingControl(gateway.setting_groups, 0, active)
+        first = replace(first, setting_control=control)
     return LDevice(inst, 0, desc=name, nodes=(first, *nodes[1:]))
 
 
@@ -91,10 +118,12 @@ def _nodes(
     for node_name, objects in nodes.items():
         class_name, number = _split(node_name)
         variant = {"LD0": "Station"}.get(inst, "EVSE" if class_name != "DESE" else kind.upper())
+        grouped = _DROOP.get(class_name, frozenset()) if gateway.setting_groups else frozenset()
         type_id = types.ln_type(
-            f"{class_name}_{variant}",
+            f"{class_name}_{variant}" + ("_SG" if grouped else ""),
             class_name,
             {do_name: do.ctl for do_name, do in objects.items()},
+            grouped,
         )
         values = {
             f"{do_name}.{attribute}": text.format_map(fill)
@@ -102,8 +131,16 @@ def _nodes(
             for attribute, text in do.val.items()
         }
         values.update(_name_plates(class_name, objects, name, gateway))
-        values.update(_current(gateway.values, f"{inst}/{node_name}."))
-        made.append(Ln(class_name, 0, inst=number, ln_type=type_id, instances=_instances(values)))
+        if grouped:
+            values.update(_droop(class_name, gateway.values.get(f"{inst}/DECP1.HzNom.setMag.f")))
+        prefix = f"{inst}/{node_name}."
+        values.update(_current(gateway.values, prefix))
+        by_group = [
+            {**values, **_current(gateway.group_values.get(group, {}), prefix)}
+            for group in range(1, gateway.setting_groups + 1)
+        ]
+        instances = _instances(values, grouped, by_group)
+        made.append(Ln(class_name, 0, inst=number, ln_type=type_id, instances=instances))
     return tuple(made)
 
 
@@ -138,33 +175,55 @@ def _current(values: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {ref[len(prefix) :]: text for ref, text in values.items() if ref.startswith(prefix)}
 
 
-def _instances(values: Mapping[str, str]) -> tuple[Instance, ...]:
-    """DOI, SDI and DAI for values by dotted path."""
-    tree: dict[str, dict[str, str]] = {}
+def _droop(class_name: str, nominal_hz: str | None) -> dict[str, str]:
+    """What every setting group starts with: 20 mHz of deadband, 5 % droop."""
+    hertz = float(nominal_hz or 50)
+    start_hz = hertz + (_DEADBAND_HZ if class_name == "DHFW" else -_DEADBAND_HZ)
+    gradient = 100 / (_DROOP_PU * hertz)
+    return {"HzStr.setMag.f": f"{start_hz:g}", "WGra.setMag.f": f"{gradient:.6g}"}
+
+
+def _instances(
+    values: Mapping[str, str], grouped: frozenset[str], by_group: Sequence[Mapping[str, str]]
+) -> tuple[Instance, ...]:
+    """DOI, SDI and DAI for values by dotted path; grouped objects have a value for each group."""
+    tree: dict[str, dict[str, tuple[Value, ...]]] = {}
     for path, text in values.items():
         head, _, rest = path.partition(".")
-        tree.setdefault(head, {})[rest] = text
+        groups = enumerate(by_group, 1) if head in grouped else ()
+        several = tuple(Value(own[path], group) for group, own in groups)
+        tree.setdefault(head, {})[rest] = several or (Value(text),)
     return tuple(
         Instance("DOI", name, 0, children=_members(members)) for name, members in tree.items()
     )
 
 
-def _members(values: Mapping[str, str]) -> tuple[Instance, ...]:
-    tree: dict[str, dict[str, str]] = {}
-    leaves: dict[str, str] = {}
-    for path, text in values.items():
+def _members(values: Mapping[str, tuple[Value, ...]]) -> tuple[Instance, ...]:
+    tree: dict[str, dict[str, tuple[Value, ...]]] = {}
+    leaves: dict[str, tuple[Value, ...]] = {}
+    for path, texts in values.items():
         head, dot, rest = path.partition(".")
         if dot:
-            tree.setdefault(head, {})[rest] = text
+            tree.setdefault(head, {})[rest] = texts
         else:
-            leaves[head] = text
+            leaves[head] = texts
     structures = tuple(
         Instance("SDI", name, 0, children=_members(members)) for name, members in tree.items()
     )
-    attributes = tuple(
-        Instance("DAI", name, 0, values=(Value(text),)) for name, text in leaves.items()
-    )
+    attributes = tuple(Instance("DAI", name, 0, values=texts) for name, texts in leaves.items())
     return (*structures, *attributes)
+
+
+def _with_entries(nodes: Nodes, entries: int) -> Nodes:
+    """The profile with as many schedule entries: ``ValASG{entry}`` stands for all of them."""
+    return {
+        node: {
+            name.format(entry=entry): do
+            for name, do in objects.items()
+            for entry in (range(1, entries + 1) if "{entry}" in name else (0,))
+        }
+        for node, objects in nodes.items()
+    }
 
 
 def _with_reports(
@@ -180,20 +239,22 @@ def _with_reports(
         _report("brcbStatus", "Status", True, clients),
         _report("urcbMeasurements", "Measurements", False, clients),
     )
-    return Ln(
-        ln0.ln_class,
-        0,
-        ln_type=ln0.ln_type,
-        instances=ln0.instances,
-        data_sets=data_sets,
-        report_controls=reports,
-    )
+    return replace(ln0, data_sets=data_sets, report_controls=reports)
 
 
-def _fcda(inst: str, member: str, fc: str) -> Fcda:
+def _with_goose(ln0: Ln, ied_name: str) -> Ln:
+    """LLN0 with the GOOSE that a system configurator may address; unaddressed it is not sent."""
+    members = tuple(_fcda("LD0", member, fc, da_name) for member, da_name, fc in _STATION_GOOSE)
+    app_id = f"{ied_name}LD0/{GOOSE_BLOCK}"
+    control = GseControl(GOOSE_BLOCK, 0, _DISPATCH, app_id=app_id, conf_rev=1)
+    data_sets = (*ln0.data_sets, DataSet(_DISPATCH, 0, members))
+    return replace(ln0, data_sets=data_sets, gse_controls=(control,))
+
+
+def _fcda(inst: str, member: str, fc: str, da_name: str = "") -> Fcda:
     node, _, do_name = member.partition(".")
     class_name, number = _split(node)
-    return Fcda(inst, "", class_name, number, do_name, "", fc, 0)
+    return Fcda(inst, "", class_name, number, do_name, da_name, fc, 0)
 
 
 def _report(name: str, data_set: str, buffered: bool, clients: int) -> ReportControl:
@@ -227,12 +288,4 @@ def _with_inputs(ln0: Ln) -> Ln:
         )
         for part, da in (("value", value), ("q", "q"), ("t", "t"))
     ]  # fmt: skip
-    return Ln(
-        ln0.ln_class,
-        0,
-        ln_type=ln0.ln_type,
-        instances=ln0.instances,
-        data_sets=ln0.data_sets,
-        report_controls=ln0.report_controls,
-        ext_refs=(*samples, *goose),
-    )
+    return replace(ln0, ext_refs=(*samples, *goose))

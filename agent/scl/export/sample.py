@@ -8,6 +8,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from agent.scl.export import EvseDescription, GatewayDescription, gateway_scl
+from agent.scl.export.nodes import GOOSE_BLOCK
 from agent.scl.export.profile import gateway_profile
 from agent.scl.export.sample_bay import BAY, bay_ied
 from agent.scl.export.sample_mu import MU, merging_unit_ied, merging_unit_types
@@ -36,7 +37,7 @@ _GOOSE: Final = {"Hz": ("MMXU", "1", "Hz"), "Pos": ("XCBR", "1", "Pos")}
 def sample_station() -> Scl:
     """The station as records: MU1, BAY1, and the gateways V2G1 (four EVSEs) and V2G2 (two)."""
     first = _gateway("V2G1", STATION_EVSES)
-    second = _gateway("V2G2", STATION_EVSES[:2])
+    second = _gateway("V2G2", STATION_EVSES[:2], setting_groups=2)
     library = TypeLibrary(gateway_profile())
     bay = bay_ied(library, ("V2G1", "V2G2"))
     mu = merging_unit_ied(library, ("V2G1", "V2G2"))
@@ -53,8 +54,10 @@ def sample_station() -> Scl:
     )
 
 
-def _gateway(name: str, evses: tuple[EvseDescription, ...]) -> Scl:
-    gateway = GatewayDescription(evses=evses, ied_name=name, values=_SUPERVISION)
+def _gateway(name: str, evses: tuple[EvseDescription, ...], setting_groups: int = 0) -> Scl:
+    gateway = GatewayDescription(
+        evses=evses, ied_name=name, values=_SUPERVISION, setting_groups=setting_groups
+    )
     scl = gateway_scl(gateway, communication=False)
     return replace(scl, ieds=(_bound(scl.ieds[0]),))
 
@@ -130,13 +133,22 @@ def _process_bus() -> SubNetwork:
     gse = CbAddress(
         "LD0", "gcbMeasurements", PAddress(_layer_2("01-0C-CD-01-00-01", "0001"), 0), 0, 4, 1000
     )
+    gateways = (
+        ConnectedAp(name, "P1", 0, gse=(_dispatch(number),))
+        for number, name in enumerate(("V2G1", "V2G2"), 2)
+    )
     connected = (
         ConnectedAp(MU, "P1", 0, smv=(smv,)),
         ConnectedAp(BAY, "P1", 0, gse=(gse,)),
-        ConnectedAp("V2G1", "P1", 0),
-        ConnectedAp("V2G2", "P1", 0),
+        *gateways,
     )
     return SubNetwork("ProcessBus", 0, "8-MMS", "100", connected)
+
+
+def _dispatch(number: int) -> CbAddress:
+    """Where a gateway's own GOOSE goes, once `ied.goose_interface` is set."""
+    address = _layer_2(f"01-0C-CD-01-00-{number:02X}", f"{number:04X}")
+    return CbAddress("LD0", GOOSE_BLOCK, PAddress(address, 0), 0, 4, 1000)
 
 
 def _layer_2(mac: str, app_id: str) -> Mapping[str, str]:

@@ -13,8 +13,18 @@ _SETTINGS: Final = {
 }  # fmt: skip
 
 
-def services(reports: int, data_sets: int, members: int) -> tuple[Service, ...]:
-    """The Services element for that many report control blocks, data sets and members."""
+def services(
+    reports: int, data_sets: int, members: int, *, gooses: int = 1, groups: bool = False
+) -> tuple[Service, ...]:
+    """The Services element for that many report control blocks, data sets and members.
+
+    Args:
+        reports: Report control blocks.
+        data_sets: Data sets.
+        members: Members that one of them may have.
+        gooses: GOOSE control blocks.
+        groups: There are setting groups.
+    """
     claims: dict[str, Mapping[str, str]] = {
         "Services": {"nameLength": "64"},
         "DynAssociation": {"max": "50"},
@@ -32,8 +42,8 @@ def services(reports: int, data_sets: int, members: int) -> tuple[Service, ...]:
         },
         "GetCBValues": {},
         "ReportSettings": _SETTINGS,
-        "GSESettings": {"cbName": "Fix", "datSet": "Fix", "appID": "Fix"},
-        "GOOSE": {"max": "0"},
+        "GSESettings": {"cbName": "Conf", "datSet": "Conf", "appID": "Conf"},
+        "GOOSE": {"max": str(gooses)},
         "ConfLNs": {"fixPrefix": "true", "fixLnInst": "true"},
         "ClientServices": {"goose": "true", "sv": "true", "maxGOOSE": "8", "maxSMV": "4",
                            "supportsLdName": "true"},
@@ -43,4 +53,9 @@ def services(reports: int, data_sets: int, members: int) -> tuple[Service, ...]:
         "TimeSyncProt": {"sntp": "true", "iec61850_9_3": "true"},
         "CommProt": {"ipv6": "true"},
     }  # fmt: skip
-    return tuple(Service(name, attributes, 0) for name, attributes in claims.items())
+    made = [Service(name, attributes, 0) for name, attributes in claims.items()]
+    if groups:
+        # After DynAssociation, as the schema's older editions want it.
+        made[2:2] = [Service("SettingGroups", {}, 0), Service("SettingGroups.SGEdit", {}, 0),
+                     Service("SettingGroups.ConfSG", {}, 0)]  # fmt: skip
+    return tuple(made)

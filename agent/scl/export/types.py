@@ -44,8 +44,17 @@ class TypeLibrary:
         """Every type that was asked for."""
         return DataTypeTemplates(dict(self._ln), dict(self._do), dict(self._da), dict(self._enum))
 
-    def ln_type(self, type_id: str, class_name: str, objects: dict[str, int]) -> str:
-        """Id of a logical node type of a class with the named objects (name → ctlModel)."""
+    def ln_type(
+        self,
+        type_id: str,
+        class_name: str,
+        objects: dict[str, int],
+        grouped: frozenset[str] = frozenset(),
+    ) -> str:
+        """Id of a logical node type of a class with the named objects (name → ctlModel).
+
+        Settings named in `grouped` are edited in setting groups (FC SE), the others set (FC SP).
+        """
         known = namespaces.ln_class(class_name)
         if known is None:
             raise _unknown(class_name)
@@ -54,18 +63,27 @@ class TypeLibrary:
             fact = namespaces.object_fact(class_name, name)
             if fact is None:
                 raise _unknown(f"{class_name}.{name}")
-            unit = self._profile.units.get(name, "")
+            units = self._profile.units
+            unit = units.get(name) or units.get(name.rstrip("0123456789"), "")
             own_ns = "" if known.namespace == namespaces.NS_7_4 else "lnNs"
             extra = {"LLN0": "ldNs configRev"}.get(class_name, own_ns) if name == "NamPlt" else ""
-            do_type = self._do_type(fact.cdc, fact.type, unit, ctl_model, tuple(extra.split()))
+            more = tuple(extra.split())
+            fc = "SE" if name in grouped else "SP"
+            do_type = self._do_type(fact.cdc, fact.type, unit, ctl_model, more, fc)
             definitions.append(DoDef(name, do_type, 0, fact.transient))
         self._ln.setdefault(type_id, LNodeType(type_id, class_name, 0, tuple(definitions)))
         return type_id
 
     def _do_type(
-        self, cdc_name: str, kind: str, unit: str, ctl_model: int, extra: tuple[str, ...] = ()
+        self,
+        cdc_name: str,
+        kind: str,
+        unit: str,
+        ctl_model: int,
+        extra: tuple[str, ...] = (),
+        setting_fc: str = "SP",
     ) -> str:
-        fact = namespaces.cdc(cdc_name)
+        fact = namespaces.cdc(cdc_name, setting_fc)
         if fact is None:
             raise _unknown(cdc_name)
         wanted = (*self._profile.optional.get(cdc_name, ()), *extra)
@@ -75,6 +93,8 @@ class TypeLibrary:
             parts.append(unit.replace("/", "_per_"))
         if cdc_name in CONTROL_CDCS:
             parts.append(f"ctl{ctl_model}")
+        if setting_fc != "SP":
+            parts.append(setting_fc)
         type_id = "_".join(filter(None, parts))
         if type_id in self._do:
             return type_id
@@ -125,7 +145,7 @@ class TypeLibrary:
             qchg="q" in fact.triggers,
             dupd="u" in fact.triggers,
             val_kind="RO" if name in _CONFIGURATION_RO else "Set",
-            val_import=fact.fc in ("SP", "CF") and name not in _CONFIGURATION_RO,
+            val_import=fact.fc in ("SP", "SE", "CF") and name not in _CONFIGURATION_RO,
             values=self._values(
                 name, kind if fact.kind == "E" and not fact.type else "", ctl_model
             ),
