@@ -73,6 +73,8 @@ class ProcessBus(Section, frozen=True, kw_only=True):
     reports_per_s: Literal[10, 25, 50, 100] = 50
     sv: tuple[str, ...] = ()
     """svIDs to use; empty: those that the SCL binds for our IED."""
+    goose: bool = True
+    """Read GOOSE; false in the further processes of a bus that needs more than one core."""
     simulation: bool = False
     """Accept frames with the simulation bit (LPHD.Sim)."""
     export_sign: Literal[1, -1] = 1
@@ -126,6 +128,9 @@ class Control(Section, frozen=True, kw_only=True):
     """HzWCrv: points (Hz below nominal, share of rated power) instead of deadband and droop.
     `curve_of`: above nominal."""
     curve_of: tuple[Point, ...] = ()
+    disagreement: Literal["hold", "nearest-nominal", "mean"] = "hold"
+    """What decides when sources contradict each other and none has a majority: nothing (hold, then
+    to zero), the one nearest to nominal (least power), or their mean."""
     olrt_s: NotNegative | None = None
     """Open-loop response time; None: the preset's."""
     local_frequency: bool = False

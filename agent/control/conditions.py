@@ -54,7 +54,8 @@ def of_frequency(frequency: Frequency, now_s: float, p: Parameters) -> list[Cond
     """Frequency lost (0x15), out of bounds (0x14), sources that disagree (0x16)."""
     found: list[Condition] = []
     if frequency.disagreed(now_s, p):
-        names = ", ".join(report.measurement.source for report in frequency.reports)
+        every = tuple(report.measurement.source for report in frequency.reports)
+        names = ", ".join(frequency.set_aside(now_s, p) or every)
         found.append(
             Condition(
                 AlarmCode.FREQUENCY_SOURCES_DISAGREE,

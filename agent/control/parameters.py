@@ -16,6 +16,7 @@ from agent.control.presets import (
     voltage_functions,
 )
 
+Disagreement = Literal["hold", "nearest-nominal", "mean"]
 SafeState = Literal["stop", "charge"]
 FLAT = Curve()
 ReactiveMode = Literal["off", "volt-var", "power-factor", "var"]
@@ -55,6 +56,7 @@ class Parameters:
     """Above the 20 mHz of a report that bridges a phase step; see `agent.estimation.quality`."""
     disagree_hz: float = 0.02
     disagree_s: float = 0.2
+    disagreement: Disagreement = "hold"
     max_rocof_hz_s: float = 4.0
     measurement_delay_s: float = 0.06
 

@@ -1,7 +1,8 @@
 """Which frequency decides, and for how long it may decide without a successor.
 
-Two of three sources must agree, each pair at the same instant; a frequency that moves faster than a grid can is followed only as
-fast as a grid can; and when nothing usable comes, the last value holds for 200 ms and no longer.
+Two of three sources must agree, each pair at the same instant; a frequency that moves faster than
+a grid can is followed only as fast as a grid can; and when nothing usable comes, the last value
+holds for 200 ms and no longer.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
 from agent.control.parameters import Parameters
 from agent.control.trail import Trail, distance_hz, extended
 from agent.messages import Measurement, Validity
 
 USABLE: Final = (Validity.GOOD, Validity.QUESTIONABLE)
 MAX_SOURCES: Final = 8
+MEAN: Final = "mean of the sources"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,8 @@ class Frequency:
         f_hz: The deciding frequency, moved no faster than `max_rocof_hz_s`.
         known_s: Monotonic instant until which the frequency was known.
         fresh: The deciding report is new in this step.
-        disagree_s: Since when the sources disagree; NaN while they agree.
+        disagree_s: Since when no majority agrees; NaN while one does.
+        strays: Sources that a majority contradicts, each with the instant since when.
         lost: Nothing usable came for longer than the hold time.
     """
 
@@ -48,11 +53,16 @@ class Frequency:
     known_s: float = -math.inf
     fresh: bool = False
     disagree_s: float = math.nan
+    strays: tuple[tuple[str, float], ...] = ()
     lost: bool = True
 
     def disagreed(self, now_s: float, p: Parameters) -> bool:
         """The sources have contradicted each other for longer than allowed."""
-        return now_s - self.disagree_s > p.disagree_s
+        return now_s - self.disagree_s > p.disagree_s or bool(self.set_aside(now_s, p))
+
+    def set_aside(self, now_s: float, p: Parameters) -> tuple[str, ...]:
+        """Sources that a majority has contradicted for longer than allowed."""
+        return tuple(name for name, since_s in self.strays if now_s - since_s > p.disagree_s)
 
 
 def select(
@@ -67,8 +77,11 @@ def select(
         frequency = replace(frequency, disagree_s=since_s)
         if now_s - since_s <= p.disagree_s:
             chosen = _deciding(alive, frequency.measurement)
+        else:
+            chosen = _settled(alive, frequency.measurement, p)
     elif chosen is not None:
-        frequency = replace(frequency, disagree_s=math.nan)
+        strays = _strays(alive, chosen, frequency.strays, now_s, p)
+        frequency = replace(frequency, disagree_s=math.nan, strays=strays)
     if chosen is not None and chosen.measurement is not frequency.measurement:
         frequency = _adopt(frequency, chosen, p)
     return replace(frequency, lost=now_s - frequency.known_s > p.hold_s)
@@ -108,6 +121,44 @@ def _vote(alive: list[Report], deciding: Measurement | None, p: Parameters) -> R
     if 2 * len(best) <= len(alive):
         return None
     return _deciding(best, deciding)
+
+
+def _strays(
+    alive: list[Report],
+    chosen: Report,
+    before: tuple[tuple[str, float], ...],
+    now_s: float,
+    p: Parameters,
+) -> tuple[tuple[str, float], ...]:
+    """Those that do not agree with the one that decides, and since when."""
+    if len(alive) < 2:
+        return ()
+    since = dict(before)
+    apart = (r.measurement.source for r in alive if not _agree(r, chosen, p))
+    return tuple((name, since.get(name, now_s)) for name in apart)
+
+
+def _settled(alive: list[Report], deciding: Measurement | None, p: Parameters) -> Report | None:
+    """What stands in where no majority agrees, as `control.disagreement` says."""
+    if p.disagreement == "nearest-nominal":
+        return min(alive, key=lambda report: abs(report.measurement.f_hz - p.nominal_hz))
+    return _mean(alive, deciding) if p.disagreement == "mean" else None
+
+
+def _mean(alive: list[Report], deciding: Measurement | None) -> Report:
+    """The mean of all, known since the newest of them; the same again while nothing is new."""
+    newest = max(alive, key=lambda report: report.known_s)
+    f_hz = sum(report.measurement.f_hz for report in alive) / len(alive)
+    if (
+        deciding is not None
+        and deciding.source == MEAN
+        and (deciding.f_hz, deciding.published_s) == (f_hz, newest.measurement.published_s)
+    ):
+        return Report(deciding, newest.known_s)
+    measurement = msgspec.structs.replace(
+        newest.measurement, source=MEAN, f_hz=f_hz, quality=Validity.QUESTIONABLE
+    )
+    return Report(measurement, newest.known_s)
 
 
 def _agree(one: Report, other: Report, p: Parameters) -> bool:

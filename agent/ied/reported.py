@@ -16,7 +16,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loguru import logger
-from open61850.data import BitStringData, BoolData, FloatData, StructureData, TimestampData
+from open61850.data import (
+    BitStringData,
+    BoolData,
+    FloatData,
+    StructureData,
+    TimestampData,
+    VisibleStringData,
+)
 from open61850.data import UIntData as Unsigned
 from open61850.mms import MmsClient, MmsError, ObjectName
 from open61850.mms.reference import to_object_name
@@ -30,7 +37,7 @@ from open61850.mms.report import (
 )
 from open61850.mms.types import MmsType, StructureType
 
-from agent.config.settings import ReportedFrequency
+from agent.config.reported import ReportedFrequency
 from agent.errors import UnavailableError
 from agent.iec61850 import Quality
 from agent.iec61850 import Validity as QualityValidity
@@ -230,10 +237,11 @@ class ReportedSource:
 
     def _reader(self, client: MmsClient) -> ReportReader:
         settings = self._settings
-        data_set = client.read(self._attribute("DatSet"))
-        members = [str(member) for member in client.get_data_set_members(str(data_set.value))]
+        named = client.read(self._attribute("DatSet"))
+        data_set = named.value if isinstance(named, VisibleStringData) else ""
+        members = [str(member) for member in client.get_data_set_members(data_set)]
         if settings.member not in members:
-            raise UnavailableError(f"{settings.member} is not in {data_set.value}")
+            raise UnavailableError(f"{settings.member} is not in {data_set}")
         place = place_of(client.get_type(settings.member))
         if place is None:
             raise UnavailableError(f"{settings.member} is no MV with mag.f, q and t")

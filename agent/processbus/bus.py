@@ -14,7 +14,9 @@ from agent.clock import read_clock
 from agent.config import Settings
 from agent.estimation.voting import VotingSettings
 from agent.messages import Measurement, Message
+from agent.processbus.capture import hardware_time
 from agent.processbus.capture.source import CaptureOptions, Source, open_source
+from agent.processbus.capture.virtual import PREFIX
 from agent.processbus.events.detector import EventRules
 from agent.processbus.events.recorder import EventRecorder
 from agent.processbus.events.store import EventStore, Retention
@@ -160,7 +162,13 @@ def reader_from_settings(settings: Settings) -> ProcessBusReader:
         )
         for binding in goose_bindings(bound)
     )
+    if not bus.goose:
+        readers = ()
+    if bus.sv:
+        # Streams of another process are not missing here.
+        expected = tuple(e for e in expected if e.sv_id in bus.sv)
     source = open_source(bus.interface, _capture_options(settings, expected, readers))
+    _warn_of_time_stamps(settings)
     filters = FilterChoice(nominal_hz, bus.reports_per_s, bus.filter, settings.grid.nominal_v)
     filters.design(USUAL_SAMPLES_PER_CYCLE * nominal_hz)
     timeline = LiveTimeline(time.monotonic, time.time)
@@ -186,6 +194,14 @@ def _capture_options(
         hardware_time=bus.hardware_time,
         goose=bool(readers),
     )
+
+
+def _warn_of_time_stamps(settings: Settings) -> None:
+    bus = settings.process_bus
+    if bus.hardware_time and not bus.interface.startswith(PREFIX):
+        reason = hardware_time.missing(bus.interface)
+        if reason:
+            logger.warning("{}: the kernel's time stamps are used: {}", bus.interface, reason)
 
 
 def events_folder(settings: Settings) -> Path:

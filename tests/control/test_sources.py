@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import msgspec
 import pytest
 
 from agent.control import parameters_from
+from agent.control.conditions import of_frequency
 from agent.control.sources import Frequency, select
 from agent.errors import AlarmCode
 from agent.messages import Validity
@@ -16,14 +18,14 @@ from agent.messages import Validity
 P = parameters_from(nominal_hz=50)
 
 
-def play(make_report, moments, start_s=10.0):
+def play(make_report, moments, start_s=10.0, p=P):
     """Run [(seconds, {source: Hz})] at 50 reports a second."""
     frequency, now_s, trace = Frequency(), start_s, []
     for seconds, values in moments:
         for _ in range(round(seconds * 50)):
             now_s = round(now_s + 0.02, 3)
             news = [make_report(hz, now_s, source=name) for name, hz in values.items()]
-            frequency = select(frequency, news, now_s, P)
+            frequency = select(frequency, news, now_s, p)
             trace.append((now_s, frequency))
     return frequency, trace
 
@@ -33,6 +35,29 @@ def test_two_of_three_outvote_the_third(make_report):
     frequency, trace = play(make_report, [(1, together), (2, together | {"a": 49.5})])
     assert frequency.f_hz == pytest.approx(50.0)
     assert not any(item.lost for _, item in trace[1:])
+
+
+def test_the_third_is_named_in_an_alarm_after_200_ms(make_report):
+    together = {"a": 50.0, "b": 50.0, "c": 50.0}
+    _, trace = play(make_report, [(1, together), (1, together | {"a": 49.9})])
+    begins_s = next(at for at, item in trace if item.disagreed(at, P))
+    assert 0.2 <= begins_s - 11.0 <= 0.25
+    at_s, last = trace[-1]
+    assert last.set_aside(at_s, P) == ("a",)
+    (condition,) = of_frequency(last, at_s, P)
+    assert condition.code is AlarmCode.FREQUENCY_SOURCES_DISAGREE
+    assert condition.text.endswith(": a")
+
+
+@pytest.mark.parametrize(("behaviour", "f_hz"), [("nearest-nominal", 49.96), ("mean", 49.88)])
+def test_two_that_disagree_are_settled_as_configured(make_report, behaviour, f_hz):
+    """Never silently: the alarm stands as long as they disagree."""
+    p = replace(P, disagreement=behaviour)
+    moments = [(1, {"a": 50.0, "b": 50.0}), (2, {"a": 49.8, "b": 49.96})]
+    frequency, trace = play(make_report, moments, p=p)
+    assert frequency.f_hz == pytest.approx(f_hz)
+    assert not any(item.lost for _, item in trace[1:])
+    assert frequency.disagreed(trace[-1][0], p)
 
 
 def test_two_that_disagree_for_200_ms_are_held_and_then_lost(make_report):

@@ -54,7 +54,6 @@ def station_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _add_setting_groups(tree)
     _add_goose(tree)
     _add_deadband(tree)
-    _add_schedule_entries(tree)
     _add_group(tree)
     path = tmp_path_factory.mktemp("scl") / "station.scd"
     tree.write(path, encoding="utf-8", xml_declaration=True)
@@ -94,7 +93,11 @@ def _add_setting_groups(tree: Any) -> None:
 
 
 def _add_goose(tree: Any) -> None:
-    """A GOOSE of LD0's Status with its address."""
+    """A GOOSE of LD0's Status with its address, in place of the shipped one."""
+    for shipped in tree.findall(f".//{NS}IED[@name='V2G1']//{NS}GSEControl"):
+        shipped.getparent().remove(shipped)
+    for address in tree.findall(f".//{NS}ConnectedAP[@iedName='V2G1']/{NS}GSE"):
+        address.getparent().remove(address)
     ln0 = _device(tree, "LD0").find(f"{NS}LN0")
     last = ln0.findall(f"{NS}ReportControl")[-1]
     goose = etree.Element(
@@ -122,16 +125,6 @@ def _add_deadband(tree: Any) -> None:
     kind = tree.find(f".//{NS}DOType[@id='MV_W']")
     for name in ("db", "zeroDb"):
         etree.SubElement(kind, f"{NS}DA", name=name, fc="CF", bType="INT32U", valKind="Set")
-
-
-def _add_schedule_entries(tree: Any) -> None:
-    """FSCH1 gets three entries of one second."""
-    node_type = tree.find(f".//{NS}LNodeType[@lnClass='FSCH']")
-    first = node_type.find(f"{NS}DO[@name='ValASG1']")
-    for number in (3, 2):
-        more = copy.deepcopy(first)
-        more.set("name", f"ValASG{number}")
-        first.addnext(more)
 
 
 def _add_group(tree: Any) -> None:

@@ -64,7 +64,7 @@ def test_without_gse_control_the_start_is_refused(tmp_path: Path) -> None:
     from agent.config.settings import Scl
 
     station = Path(__file__).parents[2] / "scl" / "sample-station.scd"
-    model = load_model(Settings(path=tmp_path / "x", scl=Scl(file=station)))
+    model = load_model(Settings(path=tmp_path / "x", scl=Scl(file=station, ied="MU1")))
     with pytest.raises(ConfigurationError, match="no GSEControl"):
         GoosePublisher(model, "lo", lambda _: 0)
 

@@ -310,7 +310,7 @@ def test_a_schedule_uploaded_by_mms_runs_entry_by_entry(live: Any, until: Any) -
 
     node = "V2G1LD0/FSCH1"
     with live.client() as client:
-        client.write(f"{node}$SP$NumEntr$setVal", IntData(9))
+        client.write(f"{node}$SP$NumEntr$setVal", IntData(97))
         operate(client, f"{node}.EnaReq", True)
         until(lambda: value(client, f"{node}$ST$SchdEnaErr$stVal") == 2)
         client.write(f"{node}$SP$NumEntr$setVal", IntData(3))

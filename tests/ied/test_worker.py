@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from open61850.data import FloatData, IntData, StructureData
+from open61850.data import BoolData, FloatData, IntData, StructureData, UIntData
 from open61850.mms import MmsClient, MmsError, ObjectName, operate, pdu
 from open61850.mms.control import oper_value
+from open61850.mms.report import OptFlds, TrgOps, decode_report, is_report
 
 from agent.iec61850 import DetailQuality, Quality
 from agent.link import Hub
@@ -305,8 +308,64 @@ def test_mutated_requests_end_at_most_their_association(process: Any, until: Any
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_100_000_mutated_requests(process: Any, until: Any) -> None:
+def test_100_000_mutated_requests(process: Any, until: Any, record_property: Any) -> None:
+    """About a quarter of an hour an engine; two hours at most."""
     worker, port, _ = process
-    for seed in range(100):
-        bombard(port, until, 1_000, seed, lambda: worker.poll() is None)
+    ended = sum(
+        bombard(port, until, 1_000, seed, lambda: worker.poll() is None) for seed in range(100)
+    )
+    record_property("requests", 100_000)
+    record_property("associations ended", ended)
+    record_property("worker died", int(worker.poll() is not None))
     assert worker.poll() is None
+
+
+BLOCK = "V2G1LD0/LLN0$RP$urcbMeasurements01"
+
+
+def telemetry(port: int, until: Any, seconds: float) -> list[int]:
+    """SqNum of every report of 20 members at an integrity period of 10 ms."""
+    numbers: list[int] = []
+    members: set[int] = set()
+
+    def heard(message: Any) -> None:
+        if is_report(message):
+            report = decode_report(message)
+            numbers.append(report.seq_num or 0)
+            members.add(len(report.entries))
+
+    with connect(port, until) as client:
+        client.add_report_listener(heard)
+        fields = OptFlds(sequence_number=True).to_bitstring()
+        client.write(f"{BLOCK}$OptFlds", fields)
+        client.write(f"{BLOCK}$TrgOps", TrgOps(integrity=True).to_bitstring())
+        client.write(f"{BLOCK}$IntgPd", UIntData(10))
+        client.write(f"{BLOCK}$RptEna", BoolData(True))
+        time.sleep(seconds)
+        client.write(f"{BLOCK}$RptEna", BoolData(False))
+    assert members == {20}
+    return numbers
+
+
+def unbroken(numbers: list[int]) -> bool:
+    """SqNum of a URCB counts to 255 and begins again (IEC 61850-7-2 Ed. 2.1, 17.2.2.9)."""
+    return all((b - a) % 256 == 1 for a, b in itertools.pairwise(numbers))
+
+
+def test_telemetry_at_100_hz_has_no_gap(process: Any, until: Any) -> None:
+    _, port, _ = process
+    numbers = telemetry(port, until, 2.0)
+    assert len(numbers) > 20
+    assert unbroken(numbers)
+
+
+@pytest.mark.soak
+def test_telemetry_at_100_hz_for_a_minute(process: Any, until: Any, record_property: Any) -> None:
+    """One minute an engine: 99 % of 6,000 reports, while the control sends snapshots."""
+    _, port, control = process
+    before, begun_s = control.heartbeats, time.monotonic()
+    numbers = telemetry(port, until, 60.0)
+    record_property("reports of 6000", len(numbers))
+    beats = (control.heartbeats - before) / (time.monotonic() - begun_s)
+    record_property("worker heartbeats a second (2 are due)", round(beats, 2))
+    assert unbroken(numbers)

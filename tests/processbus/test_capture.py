@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agent.errors import UnavailableError
-from agent.processbus.capture import bpf
+from agent.processbus.capture import bpf, hardware_time
 from agent.processbus.capture.ring import Ring, RingSettings
 from agent.processbus.capture.sender import open_sender
 from agent.processbus.capture.source import CaptureOptions, InterfaceSource, open_source, split
@@ -108,6 +108,28 @@ def test_two_sockets_of_a_group_share_the_streams(veth):
         ring.close()
     assert sorted(map(len, appids)) == [4, 4]
     assert not appids[0] & appids[1]
+
+
+@pytest.mark.root
+def test_two_captures_of_a_group_share_short_and_long_frames_alike(veth):
+    group = (os.getpid() * 2 & 0xFFFE, 2)
+    sources = [InterfaceSource(veth[1], CaptureOptions(fanout=group)) for _ in range(2)]
+    short = [SvStream(appid=0x4000 + number) for number in range(8)]
+    sixes = [SvStream(appid=0x4100 + number, asdus=6) for number in range(8)]
+    frames = [encode_frame(stream, [0], [bytes(64)]) for stream in short]
+    frames += [encode_frame(stream, list(range(6)), [bytes(64)] * 6) for stream in sixes]
+    send(veth[0], *frames)
+    time.sleep(0.3)
+    found = [sum(len(frames) for frames in source.take().sv) for source in sources]
+    for source in sources:
+        source.close()
+    assert found == [8, 8]
+
+
+@pytest.mark.root
+def test_a_card_without_time_stamps_is_named(veth):
+    assert "no hardware time stamps" in hardware_time.missing(veth[1])
+    assert hardware_time.missing("nowhere0")
 
 
 def test_an_interface_that_does_not_exist_names_those_that_do():

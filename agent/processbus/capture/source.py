@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -36,7 +36,8 @@ class CaptureOptions:
     Attributes:
         promiscuous: Take every multicast; else only `groups`.
         groups: Multicast addresses to join.
-        fanout: (group number, sockets) to share SV among processes, or None.
+        fanout: (group number, sockets) to share SV among processes, or None; takes the next
+            group number too.
         hardware_time: Use the NIC's time stamps.
         goose: Also capture GOOSE.
     """
@@ -107,9 +108,13 @@ class InterfaceSource:
     def __init__(self, interface: str, options: CaptureOptions) -> None:
         short = _with(_SMALL, options)
         border = short.longest_frame
+        large = _with(_LARGE, options)
+        if large.fanout is not None:
+            # Rings of one kind share; the two kinds of a process do not.
+            large = replace(large, fanout=(large.fanout[0] + 1, large.fanout[1]))
         self._rings = [
             Ring(interface, bpf.accept(ETHERTYPE_SV, longest=border), short),
-            Ring(interface, bpf.accept(ETHERTYPE_SV, longer_than=border), _with(_LARGE, options)),
+            Ring(interface, bpf.accept(ETHERTYPE_SV, longer_than=border), large),
         ]
         self._goose = None
         if options.goose:

@@ -75,7 +75,7 @@ def test_sRp4_integrity(bench: Any, kit: Any) -> None:
     rpt_id = set_up(client, kit, urcb(2), triggers=INTEGRITY, IntgPd=50)
     client.enable(urcb(2), rpt_id)
     bench.until(lambda: len(client.reports) >= 5)
-    assert all(len(report.values) == 8 for report in client.reports)
+    assert all(len(report.values) == 20 for report in client.reports)
 
 
 def test_sRp5_general_interrogation(bench: Any, kit: Any) -> None:
@@ -85,7 +85,7 @@ def test_sRp5_general_interrogation(bench: Any, kit: Any) -> None:
     client.enable(urcb(3), rpt_id)
     client.write(f"{urcb(3)}$GI", True)
     bench.until(lambda: client.reports)
-    assert len(client.reports[0].values) == 8
+    assert len(client.reports[0].values) == 20
     time.sleep(0.1)
     assert len(client.reports) == 1
 
