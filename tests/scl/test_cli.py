@@ -9,9 +9,9 @@ from lxml import etree
 from agent.cli.scl import main
 from agent.iec61850 import ObjectReference
 from agent.ied.store import Store
-from agent.scl import expand, initial, read_scl
+from agent.scl import Severity, expand, initial, read_scl
 from agent.scl.check import check
-from agent.scl.differ import diff
+from agent.scl.differ import ChangeKind, diff
 from tests.scl.conftest import NS
 
 
@@ -185,7 +185,7 @@ ied = "V2G2"
     path = tmp_path / "own.iid"
     assert main(["export", "--config", str(config), "--iid", "--output", str(path)]) == 0
     scl = read_scl(path)
-    assert check(scl) == ()
+    assert {finding.severity for finding in check(scl)} <= {Severity.INFO}
     model = expand(scl, "V2G2")
     leaf = model.find(ObjectReference.parse(f"{node}/DHFW1.HzStr.setMag.f[SE]"))
     assert [initial(leaf, group) for group in (1, 2)] == [50.02, 50.1]
@@ -229,7 +229,10 @@ def test_a_system_configurators_round_trip(tmp_path):
     iid = tmp_path / "back.iid"
     assert main(["export", "--config", str(config), "--iid", "--output", str(iid)]) == 0
     changes = diff(scl, read_scl(iid))
-    assert {change.area for change in changes} == {"communication"}, changes
+    # Nothing appears or disappears in the model; ratings and goID are the running gateway's.
+    inside = [change for change in changes if change.area != "communication"]
+    assert all(change.kind is ChangeKind.CHANGED for change in inside), inside
+    assert all(change.path.endswith(("/Val", "[gcbDispatch]")) for change in inside), inside
 
 
 def test_more_than_the_ied_claims_is_refused(tmp_path, capsys):
