@@ -106,7 +106,7 @@ def test_a_subscriber_on_the_wire_sees_the_change_of_the_status(
     with server("open61850", station_file, tmp_path, goose_interface=veth[0]) as live:
         first = _next(receiver, lambda pdu: True)
         assert (first.gocb_ref, first.go_id, first.conf_rev, first.num_dat_set_entries) == (
-            "V2G1LD0/LLN0$GO$gcbStatus", "V2G1/gcbStatus", 7, 10,
+            "V2G1LD0/LLN0$GO$gcbStatus", "V2G1/gcbStatus", 7, 13,
         )  # fmt: skip
         live.show(clock_synchronised=False)
         changed = _next(receiver, lambda pdu: pdu.st_num > first.st_num)

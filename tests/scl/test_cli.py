@@ -232,7 +232,7 @@ def test_a_system_configurators_round_trip(tmp_path):
     # Nothing appears or disappears in the model; ratings and goID are the running gateway's.
     inside = [change for change in changes if change.area != "communication"]
     assert all(change.kind is ChangeKind.CHANGED for change in inside), inside
-    assert all(change.path.endswith(("/Val", "[gcbDispatch]")) for change in inside), inside
+    assert all(change.path.endswith(("/Val", "/app_id")) for change in inside), inside
 
 
 def test_more_than_the_ied_claims_is_refused(tmp_path, capsys):
