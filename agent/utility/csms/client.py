@@ -188,6 +188,7 @@ class CsmsClient:
 
         def make(version: Version) -> CsmsConnection:
             async def handler(action: str, payload: Payload) -> Payload:
+                self.smart.heard_s = time.monotonic()
                 return await self._desk.answer(version, action, payload)
 
             return CsmsConnection(version, handler, self._trip)
