@@ -141,6 +141,19 @@ class Ocpi(Section, frozen=True, kw_only=True):
     latitude: Coordinate = "0.00000"
     longitude: Coordinate = "0.00000"
     time_zone: str = "UTC"
+    publish: bool = False
+    """Partners may show the location to drivers."""
+    connector_standard: Annotated[str, msgspec.Meta(pattern="^[A-Z0-9_]+$")] = "IEC_62196_T2"
+    """Of every EVSE, as OCPI names it (clause 8.4.5); with its format, current and voltage."""
+    connector_format: Literal["SOCKET", "CABLE"] = "CABLE"
+    power_type: Literal["AC_1_PHASE", "AC_2_PHASE", "AC_2_PHASE_SPLIT", "AC_3_PHASE", "DC"] = (
+        "AC_3_PHASE"
+    )
+    max_voltage: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 230
+    """V; phase to neutral for AC. Turns profiles in amperes into watts."""
+    max_amperage: Annotated[int, msgspec.Meta(ge=1, le=2000)] = 32
+    ca: Path | None = None
+    """Authorities of the partners' certificates; empty: those of the system."""
     callback_hosts: tuple[str, ...] = ()
     """Hosts to which results may be posted; empty: only the host of a partner's own `url`."""
 

@@ -14,6 +14,7 @@ from agent.utility.api.server import ApiServer
 from agent.utility.context import Context
 from agent.utility.dispatch import http
 from agent.utility.dispatch.desk import DispatchDesk
+from agent.utility.ocpi.service import OcpiService
 
 
 class ApiService:
@@ -32,6 +33,9 @@ class ApiService:
         routes: list[BaseRoute] = []
         if desk is not None:
             routes += http.routes(desk)
+        self._ocpi = OcpiService(context) if context.settings.ocpi.enabled else None
+        if self._ocpi is not None:
+            routes += self._ocpi.routes()
         app = Starlette(routes=routes, exception_handlers={HTTPException: _plain})
         self.server = ApiServer(context.settings.utility, app)
 
@@ -39,6 +43,8 @@ class ApiService:
         """Serve until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.server.run())
+            if self._ocpi is not None:
+                group.create_task(self._ocpi.run())
 
 
 async def _plain(request: Request, error: Exception) -> JSONResponse:
