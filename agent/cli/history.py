@@ -25,20 +25,29 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     text = "recorded telemetry (frequency, power, EVSEs, events) as CSV or Parquet"
     parser = subparsers.add_parser("history", help=text, description=text)
     add_gateway_options(parser)
-    parser.add_argument("--what", choices=WHAT, default=WHAT[0])
-    parser.add_argument("--from", dest="from_utc_s", type=_instant, metavar="2026-01-31T12:00Z")
-    parser.add_argument("--to", dest="to_utc_s", type=_instant, metavar="2026-01-31T13:00Z")
+    parser.add_argument("--what", choices=WHAT, default=WHAT[0], help=f"default {WHAT[0]}")
+    parser.add_argument(
+        "--from",
+        dest="from_utc_s",
+        type=_instant,
+        metavar="2026-01-31T12:00Z",
+        help="first instant",
+    )
+    parser.add_argument(
+        "--to", dest="to_utc_s", type=_instant, metavar="2026-01-31T13:00Z", help="last instant"
+    )
     parser.add_argument("--last", type=duration_s, metavar="10m", help="the time up to now")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", default="-", help="- for standard output")
-    form.add_argument("--parquet", type=Path, metavar="FILE")
+    form.add_argument("--parquet", type=Path, metavar="FILE", help="columns with types")
+    form.add_argument("--json", action="store_true", help="one JSON object a row")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write what was recorded; needs no running daemon."""
     # Here, so that the other verbs do not wait for it.
-    from agent.hmi.history import Table, history_file, read, write_csv, write_parquet
+    from agent.hmi.history import Table, history_file, read, write_csv, write_json, write_parquet
 
     table = Table(arguments.what)
     path = history_file(load_settings(arguments.config).gateway.state_dir)
@@ -46,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.parquet is not None:
         count = write_parquet(table, chunks, arguments.parquet)
         _tell(count, table, arguments.parquet)
+    elif arguments.json:
+        write_json(table, chunks, sys.stdout)
     elif arguments.csv == "-":
         write_csv(table, chunks, sys.stdout)
     else:

@@ -14,6 +14,7 @@ from agent.cli.discharge import EXIT_REFUSED, operator_request
 from agent.cli.gateway import GatewayClient
 from agent.errors import AlarmCode
 from agent.messages import (
+    SITE,
     Acknowledge,
     ControlRequest,
     Reload,
@@ -45,12 +46,12 @@ def mode(arguments: argparse.Namespace) -> int:
     client = GatewayClient(arguments)
     snapshot = client.snapshot()
     client.close()
-    orders = [
-        request
+    ordered = {
+        request.setting
         for request in snapshot.requests
-        if request.kind is RequestKind.MODE and request.target == arguments.evse
-    ]
-    setting = orders[-1].setting if orders else MODES[0]
+        if request.kind is RequestKind.MODE and request.target in (SITE, arguments.evse)
+    }
+    setting = next((mode for mode in MODES[1:] if mode in ordered), MODES[0])
     loop = snapshot.loop
     if arguments.json:
         print(json.dumps({"mode": setting, "control": loop.mode, "reason": loop.reason}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import json
 import sys
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     text = "add a user of the local page, or change the password"
     parser = subparsers.add_parser("user", help=text, description=text)
     add_gateway_options(parser)
-    parser.add_argument("name")
-    parser.add_argument("--role", choices=ROLES, default=ROLES[0])
+    parser.add_argument("name", help="that the user logs in with")
+    parser.add_argument("--role", choices=ROLES, default=ROLES[0], help=f"default {ROLES[0]}")
+    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--file", type=Path, help="password file; default: hmi.users")
     parser.set_defaults(run=run)
 
@@ -42,7 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         print(f"{path}: {error.strerror}", file=sys.stderr)
         return EX_UNAVAILABLE
-    print(f"{path}: {arguments.name} is {arguments.role}")
+    if arguments.json:
+        told = {"file": str(path), "user": arguments.name, "role": arguments.role}
+        print(json.dumps(told))
+    else:
+        print(f"{path}: {arguments.name} is {arguments.role}")
     return 0
 
 

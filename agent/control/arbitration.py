@@ -180,12 +180,19 @@ def _enter(
     lasts_s = min(request.lease_s, request.duration_s or request.lease_s)
     at_once = request.kind in AT_ONCE
     order = Order(request, now_s, now_s + lasts_s, answered=at_once)
-    orders = tuple(sorted((*ledger.orders, order), key=lambda item: item.rank))
+    older = (each for each in ledger.orders if not _ends_mode(request, each.request))
+    orders = tuple(sorted((*older, order), key=lambda item: item.rank))
     ledger = replace(ledger, orders=orders)
     ledger = _tell(ledger, news, request, RequestStatus.ACCEPTED, "", 0, utc_s)
     if at_once:
         ledger = _tell(ledger, news, request, RequestStatus.COMPLETED, "", 0, utc_s)
     return ledger
+
+
+def _ends_mode(new: ControlRequest, old: ControlRequest) -> bool:
+    """A mode is a state: a new one ends the one before it, unless that has a higher rank."""
+    both = new.kind is RequestKind.MODE and old.kind is RequestKind.MODE
+    return both and new.target == old.target and new.authority <= old.authority
 
 
 def _withdraw(

@@ -27,6 +27,10 @@ READERS: Final[Mapping[str, frozenset[Role]]] = {
     "utility": frozenset({Role.UTILITY}),
     "dispatch": frozenset({Role.UTILITY}),
     "ocpi": frozenset({Role.UTILITY}),
+    "bus": frozenset({Role.BUS}),
+    "fleet": frozenset({Role.BUS}),
+    "hmi": frozenset({Role.HMI}),
+    "history": frozenset({Role.HMI}),
     "metrics": frozenset({Role.HMI}),
 }
 """Workers that read a section; every worker reads one that is not named here."""

@@ -65,6 +65,7 @@ def firewall_model(settings: Settings) -> Model:
         _tcp("IEC 61850 clients", mms_ports, firewall.scada),
         _tcp("charging stations", station_ports, firewall.stations),
         _tcp("dispatch and OCPI", _port(settings.utility.api_port), firewall.balancing_authority),
+        _tcp("local page", _page_port(settings), firewall.hmi),
         _tcp("administration", [SSH_PORT], firewall.admin),
     ]
     vehicles = (each for evse in settings.secc.evse for each in _vehicles(evse.interface))
@@ -74,6 +75,11 @@ def firewall_model(settings: Settings) -> Model:
 
 def _port(port: int | None) -> list[int]:
     return [] if port is None else [port]
+
+
+def _page_port(settings: Settings) -> list[int]:
+    shown = settings.hmi.enabled and not settings.hmi.is_local
+    return [settings.hmi_port] if shown else []
 
 
 def _tcp(name: str, ports: Iterable[int], sources: Iterable[str]) -> Admission:

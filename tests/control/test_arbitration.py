@@ -299,3 +299,27 @@ def test_a_test_that_did_not_follow_is_not_said_to_be_overruled_by_a_lower_rank(
     bench.run(3.0)
     final = [o for o in bench.outcomes if o.request_id == "test"][-1]
     assert (final.status, final.reason) == ("failed", "the delivered power did not follow")
+
+
+def mode(name, setting, authority=Authority.LOCAL_OPERATOR):
+    return wish(name, authority, RequestKind.MODE, setting=setting)
+
+
+def modes(ledger):
+    return {order.request.setting for order in ledger.orders}
+
+
+def test_a_mode_is_a_state_a_new_one_ends_the_one_before_it():
+    ledger, _ = enter(Ledger(), mode("1", "blocked"))
+    assert modes(ledger) == {"blocked"}
+    ledger, _ = enter(ledger, mode("2", "drain"))
+    assert modes(ledger) == {"drain"}
+    ledger, _ = enter(ledger, mode("3", "on"))
+    assert modes(ledger) == {"on"}
+    assert len(ledger.orders) == 1
+
+
+def test_a_mode_of_a_higher_rank_is_not_ended_from_below():
+    ledger, _ = enter(Ledger(), mode("1", "blocked"))
+    ledger, _ = enter(ledger, mode("2", "on", Authority.SCADA))
+    assert modes(ledger) == {"blocked", "on"}

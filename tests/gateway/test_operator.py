@@ -68,7 +68,8 @@ def test_reload_applies_what_changed_and_the_audit_names_it(running, worker):
 def test_reload_starts_the_workers_anew_that_read_what_changed(running, worker):
     bus = worker(Role.PROCESS_BUS, "processbus")
     stations = worker(Role.STATIONS, "stations")
-    running.config.write_text(running.config.read_text() + "[stations]\nheartbeat_s = 77\n")
+    changed = '[stations]\nhost = "127.0.0.1"\nheartbeat_s = 77\n'
+    running.config.write_text(running.config.read_text() + changed)
     assert running.ctl("reload").returncode == 0
     told = wait_for(lambda: [m for m in stations.listen(0.05) if isinstance(m, Shutdown)], 60)
     assert told[0].again

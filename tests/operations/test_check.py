@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_settings_scl_and_every_mapping_are_wrong_together_and_all_are_named(goo
     ied.write_text(ied.read_text() + '\n[[device]]\ninst = "NOWHERE"\nscope = "gateway"\n')
     (folder / "stations" / "mine.toml").write_text("[station]\ncharge_max_w = -1\nspeed = 2\n")
     scd = good.parent / "station.scd"
-    scd.write_text(scd.read_text().replace('smpRate="80"', 'smpRate="eighty"'))
+    scd.write_text(re.sub(r'(<LN lnClass="DEEV".* lnType=)"\w+"', r'\1"LOST"', scd.read_text()))
     text = good.read_text().replace("[scl]", 'mappings = "mappings"\n[scl]')
     good.write_text(text + "[control]\nlease_s = -5\n")
     assert ctl("check", "--config", good) == EX_CONFIG

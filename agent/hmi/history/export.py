@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from agent.hmi.history.reader import COLUMNS, Table
 
 Chunks = Iterable[Sequence[tuple[Any, ...]]]
@@ -19,6 +21,16 @@ def write_csv(table: Table, chunks: Chunks, file: IO[str]) -> int:
     count = 0
     for chunk in chunks:
         writer.writerows([_text(value) for value in row] for row in chunk)
+        count += len(chunk)
+    return count
+
+
+def write_json(table: Table, chunks: Chunks, file: IO[str]) -> int:
+    """Write an object a row, one a line; an unknown value is null. Return the number of rows."""
+    count = 0
+    for chunk in chunks:
+        for row in chunk:
+            file.write(orjson.dumps(dict(zip(COLUMNS[table], row, strict=True))).decode() + "\n")
         count += len(chunk)
     return count
 
