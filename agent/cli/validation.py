@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from agent.errors import EX_CONFIG, ConfigurationError, Finding
 from agent.ied.model import bind_model, load_model
 from agent.scl import Severity, read_scl
 from agent.scl.check import check as check_scl
+from agent.vehicles.field.worker import description_of
 from agent.vehicles.stations.capability import load_models, models_folder
 
 ResultT = TypeVar("ResultT")
@@ -57,6 +59,8 @@ def check_file(path: Path, *, with_machine: bool = True) -> CheckReport:
         _check_station(settings, report, with_mapping="gateway" not in broken)
     if not unread and "gateway" not in broken:
         _collect(report, lambda: load_models(models_folder(settings)))
+        for device in settings.field.device:
+            _collect(report, partial(description_of, device, settings))
     report.errors += files(settings)
     if with_machine:
         report.warnings += machine(settings)

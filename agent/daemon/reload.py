@@ -22,6 +22,7 @@ READERS: Final[Mapping[str, frozenset[Role]]] = {
     "firewall": frozenset(),
     "process_bus": frozenset({Role.PROCESS_BUS}),
     "stations": frozenset({Role.STATIONS}),
+    "field": frozenset({Role.FIELD}),
     "ied": frozenset({Role.IED}),
     "secc": frozenset({Role.SECC}),
     "utility": frozenset({Role.UTILITY}),

@@ -93,10 +93,14 @@ def test_settings_scl_and_every_mapping_are_wrong_together_and_all_are_named(goo
     scd = good.parent / "station.scd"
     scd.write_text(re.sub(r'(<LN lnClass="DEEV".* lnType=)"\w+"', r'\1"LOST"', scd.read_text()))
     text = good.read_text().replace("[scl]", 'mappings = "mappings"\n[scl]')
-    good.write_text(text + "[control]\nlease_s = -5\n")
+    device = (
+        '[[field.device]]\nname = "pcc"\nrole = "meter"\ntype = "unheard-of"\nhost = "192.0.2.1"\n'
+    )
+    good.write_text(text + "[control]\nlease_s = -5\n" + device)
     assert ctl("check", "--config", good) == EX_CONFIG
     out = capsys.readouterr().out
-    for part in ("control.lease_s", "NOWHERE", "mine.toml", "speed", "station.scd"):
+    for part in ("control.lease_s", "NOWHERE", "mine.toml", "speed", "station.scd",
+                 "unheard-of"):  # fmt: skip
         assert part in out
 
 
