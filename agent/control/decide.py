@@ -89,7 +89,8 @@ def decide(state: State, sensed: Sensed, clock: Clock) -> Decision:
     ranges, asked_w, offset = power.requested(state, ranges, wishes, clock)
     trim, idle_w = power.trimmed(state, fleet, ranges, clock)
     cap = sensed.ride.cap(clock.now_s)
-    level_w = power.contribution_w(ranges, level.share, local.answer_w(f_hz), p)
+    elsewhere_w = local.answer_w(f_hz) + power.silent_answer_w(ranges)
+    level_w = power.contribution_w(ranges, level.share, elsewhere_w, p)
     target = power.aim(sensed, ranges, wishes, asked_w, level_w, trim.trim_w, cap)
     return Decision(
         ranges=ranges,

@@ -43,13 +43,14 @@ REPORTED: Final = (
     "q_var",
     "local",
     "modes",
+    "unheard",
 )
 """Columns that a station reports; NaN where it does not know."""
 _AT: Final = {name: row for row, name in enumerate(REPORTED)}
 _LIMITS: Final = [
     row for row, name in enumerate(REPORTED) if name.endswith(("_max_w", "_min_w", "step_w"))
 ]
-_numbers: Final = attrgetter(*REPORTED[:-2], "local_frequency", "online")
+_numbers: Final = attrgetter(*REPORTED[:-3], "local_frequency", "online", "online")
 NO_VARS: Final = "reactive power"
 """Entry of `EvseStatus.cannot`: its reactive power may be measured, but not ordered."""
 MODES_PROTOCOL: Final = "ocpp2.1"
@@ -170,6 +171,20 @@ class Fleet:
         )
         return ready
 
+    def silent(self, now_s: float, lease_s: float) -> Bools:
+        """Return which EVSEs cannot be told anything and still carry out their last order.
+
+        The process that reaches them is gone, not they: until the order's lease ends, or they are
+        heard again, they count with what they were told.
+        """
+        result: Bools = (
+            (self.column("unheard") > 0)
+            & (self.column("plugged") > 0)
+            & self.active
+            & (now_s - self.own.issued_s <= lease_s)
+        )
+        return result
+
     def delivered_w(self) -> Floats:
         """Return the power of each EVSE, 0 where unknown."""
         return known(self.column("p_w"))
@@ -198,6 +213,7 @@ def columns_of(news: Sequence[EvseStatus]) -> Floats:
     columns[_LIMITS] = np.where(possible[_LIMITS], np.maximum(raw[_LIMITS], 0.0), 0.0)
     columns[_AT["base_w"]] = known(columns[_AT["base_w"]])
     columns[_AT["online"]] = [s.online and s.quality is not Validity.INVALID for s in news]
+    columns[_AT["unheard"]] = [not s.online and s.quality is Validity.QUESTIONABLE for s in news]
     columns[_AT["modes"]] = [s.protocol == MODES_PROTOCOL for s in news]
     fixed = [at for at, status in enumerate(news) if NO_VARS in status.cannot]
     columns[_AT["q_var"], fixed] = np.nan

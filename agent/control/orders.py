@@ -91,7 +91,7 @@ def plan(
     turned = np.abs(wanted_var - own.ordered_var) >= p.min_change_w
     under_order = fleet.active
     last = under_order & by_itself & (wanted_w != expected_w)
-    wish = ranges.usable & (moved | turned | outside | last | leave)
+    wish = ranges.usable & ~ranges.silent & (moved | turned | outside | last | leave)
     changed, tokens = _within_budget(wish, outside | leave, np.abs(wanted_w - expected_w), tokens)
     if dropped.size:
         changed = changed.copy()
@@ -99,9 +99,10 @@ def plan(
     power_w = np.where(changed, wanted_w, expected_w)
     q_var = np.where(changed, wanted_var, own.ordered_var)
     kept = under_order & (now_s - own.issued_s <= p.lease_s)
-    settled = by_itself & (power_w == ranges.own_w)
+    settled = by_itself & (power_w == ranges.own_w) & ~ranges.silent
     active = np.where(ranges.usable, np.where(changed, ~by_itself, kept & ~settled), kept)
-    renewed, tokens = _renewals(fleet, ranges.usable & active & ~changed, now_s, tokens, p)
+    renewable = ranges.usable & ~ranges.silent & active & ~changed
+    renewed, tokens = _renewals(fleet, renewable, now_s, tokens, p)
     return Plan(power_w, q_var, changed, renewed, active, tokens)
 
 

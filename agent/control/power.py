@@ -86,18 +86,24 @@ def rated_w(ranges: Ranges, share: float, p: Parameters) -> float:
     return float(np.where(ranges.answers, np.minimum(room_w, nameplate_w(ranges)), 0.0).sum())
 
 
-def contribution_w(ranges: Ranges, share: float, local_w: float, p: Parameters) -> float:
+def silent_answer_w(ranges: Ranges) -> float:
+    """Return what silent EVSEs give beside their own charging, W."""
+    return float(np.where(ranges.silent, ranges.base_w - ranges.own_w, 0.0).sum())
+
+
+def contribution_w(ranges: Ranges, share: float, given_w: float, p: Parameters) -> float:
     """Return the answer that is left for the central orders, W.
 
-    Of a contract the EVSEs that answer by themselves already give `local_w`; without a contract
-    each EVSE gives its own share, and `rated_w` counts only those that are ordered.
+    Of a contract the EVSEs that answer by themselves, and those that do what they were told last,
+    already give `given_w`; without a contract each EVSE gives its own share, and `rated_w` counts
+    only those that are ordered.
     """
     if share == 0.0:
         return 0.0
     full_w = share * rated_w(ranges, share, p)
     if (p.contract_up_w if share > 0.0 else p.contract_down_w) is None:
         return full_w
-    return max(full_w - local_w, 0.0) if share > 0.0 else min(full_w - local_w, 0.0)
+    return max(full_w - given_w, 0.0) if share > 0.0 else min(full_w - given_w, 0.0)
 
 
 def nameplate_w(ranges: Ranges) -> Floats:

@@ -31,6 +31,7 @@ class Ranges:
         step_w: Smallest change the device makes.
         min_charge_w, min_discharge_w: Smallest powers other than zero (magnitudes).
         answers: It takes part in the central answer to frequency.
+        silent: It cannot be told anything, and does what it was told last.
     """
 
     usable: Bools
@@ -42,6 +43,7 @@ class Ranges:
     min_charge_w: Floats
     min_discharge_w: Floats
     answers: Bools
+    silent: Bools
 
     @property
     def rated_w(self) -> float:
@@ -65,16 +67,19 @@ def limits(fleet: Fleet, p: Parameters, now_s: float, *, reachable: bool = True)
     driver_w = battery.departure_high_w(fleet, charge_w, now_s, p)
     high_w = np.minimum(high_w, driver_w)
     low_w = np.minimum(np.minimum(-charge_w * battery.charge_share(fleet, p), base_w), high_w)
+    silent = fleet.silent(now_s, p.lease_s)
+    told_w = known(fleet.own.ordered_w)
     return Ranges(
-        usable=usable,
-        own_w=own_w,
-        base_w=np.clip(base_w, low_w, high_w),
-        low_w=low_w,
-        high_w=high_w,
+        usable=usable | silent,
+        own_w=np.where(silent, np.clip(known(fleet.column("base_w")), -p.max_charge_w, 0.0), own_w),
+        base_w=np.where(silent, told_w, np.clip(base_w, low_w, high_w)),
+        low_w=np.where(silent, told_w, low_w),
+        high_w=np.where(silent, told_w, high_w),
         step_w=known(fleet.column("step_w")),
         min_charge_w=fleet.column("charge_min_w"),
         min_discharge_w=fleet.column("discharge_min_w"),
-        answers=usable,
+        answers=usable & ~silent,
+        silent=silent,
     )
 
 

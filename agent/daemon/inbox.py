@@ -150,9 +150,7 @@ class Inbox:
             self.measurements.append(message)
             self.sources[message.source] = message
         elif isinstance(message, EvseStatus):
-            self._owners[message.evse_id] = peer
-            self._known[message.evse_id] = message
-            self.statuses[message.evse_id] = message
+            self._put_status(peer, message)
         elif isinstance(message, OrderSent):
             self.orders.append(message)
         elif isinstance(message, OrderResult):
@@ -162,6 +160,18 @@ class Inbox:
             self.requests.append(message)
         else:
             self._put_rare(peer, message)
+
+    def _put_status(self, peer: Peer, status: EvseStatus) -> None:
+        """Take a status, unless it tells of an absence that another process knows better.
+
+        A station may come back at another worker than the one that remembers it.
+        """
+        evse_id = status.evse_id
+        owner = self._owners.get(evse_id, peer)
+        if owner is not peer and not status.online and self._known[evse_id].online:
+            return
+        self._owners[evse_id] = peer
+        self._known[evse_id] = self.statuses[evse_id] = status
 
     def _put_rare(self, peer: Peer, message: AnyMessage) -> None:
         if isinstance(message, Heartbeat):

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from agent.messages import RequestKind
+from agent.messages import RequestKind, Validity
 
 
 def fleet(make_evse, count, **fields):
@@ -155,3 +155,45 @@ def test_coarse_steps_add_up_to_the_target(make_bench, make_evse, make_request):
     bench.ask(make_request(RequestKind.WATT_SETPOINT, 20_000.0))
     bench.run(3.0)
     assert bench.power_w() == pytest.approx(20_000.0, abs=100.0)
+
+
+@pytest.mark.parametrize("contract_w", [None, 33_000.0])
+def test_stations_whose_worker_is_gone_count_with_what_they_were_told(
+    make_bench, make_evse, contract_w
+):
+    """They still do it; who asked the others for the same would double it."""
+    bench = make_bench(contract_up_w=contract_w, contract_down_w=contract_w, lease_s=20.0)
+    bench.plug(*fleet(make_evse, 8))
+    bench.f_hz = 49.9
+    bench.run(3)
+    before_w, sent = bench.power_w(), len(bench.sent)
+    names = sorted(bench.evses)[::2]
+    for name in names:
+        bench.change(name, online=False, quality=Validity.QUESTIONABLE)
+    bench.obey = True
+    powers = []
+    for _ in range(100):
+        bench.tick()
+        powers.append(bench.power_w())
+    assert max(abs(w - before_w) for w in powers) <= 0.02 * before_w
+    assert not [order for order in bench.sent[sent:] if order.evse_id in names]
+    for name in names:
+        bench.change(name, online=True, quality=Validity.GOOD)
+    bench.run(2)
+    assert bench.power_w() == pytest.approx(before_w, rel=0.02)
+
+
+def test_a_silent_station_counts_until_its_lease_ends_and_not_longer(
+    make_bench, make_evse, make_request
+):
+    bench = make_bench(lease_s=4.0)
+    bench.plug(*fleet(make_evse, 2))
+    bench.ask(make_request(RequestKind.WATT_SETPOINT, 8_000.0))
+    bench.run(2)
+    loud, silent = sorted(bench.evses, key=lambda name: bench.evses[name].p_w)
+    assert bench.evses[silent].p_w == pytest.approx(8_000.0)
+    bench.change(silent, online=False, quality=Validity.QUESTIONABLE)
+    bench.run(1)
+    assert bench.evses[loud].p_w == 0.0
+    bench.run(5)
+    assert bench.evses[loud].p_w == pytest.approx(8_000.0)

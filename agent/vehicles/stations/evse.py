@@ -163,11 +163,26 @@ class Evse:
         return tuple(missing)
 
     def status(
-        self, station: str, protocol: str, maker: tuple[str, str], online: bool, now: Instant
+        self,
+        station: str,
+        protocol: str,
+        maker: tuple[str, str],
+        online: bool,
+        now: Instant,
+        *,
+        awaited: bool = False,
     ) -> EvseStatus:
-        """Return the message for the control; `maker` is vendor and model."""
-        ready = online and self.plugged and bool(self.transaction_id) and not self.faulted
+        """Return the message for the control; `maker` is vendor and model.
+
+        A station that is `awaited` was served by this process before its restart: it is not
+        gone, it has only not come back yet.
+        """
+        ready = (online or awaited) and self.plugged and bool(self.transaction_id)
+        ready = ready and not self.faulted
         envelope, measured = self.envelope, self.measured
+        quality = Validity.GOOD if online and not self.faulted else Validity.INVALID
+        if awaited and not online:
+            quality = Validity.QUESTIONABLE
         orderable = ready and self.model.orders
         return EvseStatus(
             evse_id=f"{station}/{self.number}",
@@ -176,7 +191,7 @@ class Evse:
             plugged=ready,
             t_utc_s=measured.utc_s if measured else now.utc_s,
             published_s=now.mono_s,
-            quality=Validity.GOOD if online and not self.faulted else Validity.INVALID,
+            quality=quality,
             p_w=self.reading.p_w if online else None,
             q_var=self.reading.q_var if online else None,
             charge_max_w=envelope.charge_max_w if orderable else 0.0,

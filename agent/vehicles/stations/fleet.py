@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -45,6 +46,8 @@ _HANDLERS: Final[dict[Version, dict[str, Handler]]] = {
     Version.V21: v2.HANDLERS,
 }
 _SIGNALLED: Final = frozenset({OperationMode.LOCAL_FREQUENCY, OperationMode.CENTRAL_FREQUENCY})
+AWAITED_S: Final = 60.0
+"""A station of before this process's restart is expected back for so long."""
 PROBE_S: Final = 3.0
 """Time that a connection has to show that it lives when its identity knocks again."""
 
@@ -134,6 +137,12 @@ class Fleet:
         """The CSMS answered a station's question."""
         self.passage.answer(answer)
 
+    def remember(self, stations: dict[str, Station], at: Instant) -> None:
+        """Expect back the stations that the process before this one served."""
+        for station in stations.values():
+            station.awaited_until_s = at.mono_s + AWAITED_S
+        self.stations |= stations
+
     def restate(self) -> None:
         """Tell the control everything: it is new, or was away."""
         for station in self.stations.values():
@@ -145,6 +154,7 @@ class Fleet:
         for connection in tuple(self.connections.values()):
             connection.expire(at)
             self._settle(connection.station, at)
+        self._give_up_awaited(at)
         self.passage.expire(at.mono_s)
         self.orders.release(at.mono_s)
         self._end_probes(at.mono_s)
@@ -164,7 +174,7 @@ class Fleet:
         if old is not None:
             old.abort()
         self.counters.connects += 1
-        station.online = True
+        station.online, station.awaited_until_s = True, -math.inf
         station.touch_all()
         self.publish(station, Instant.now())
         logger.debug("{} connected with {}", connection.name, station.version.label)
@@ -268,6 +278,14 @@ class Fleet:
     def _failed(self, station: Station, event: Failed) -> None:
         self.orders.failed(event)
         self.passage.failed(station, event)
+
+    def _give_up_awaited(self, at: Instant) -> None:
+        """Tell the control of the stations that did not come back."""
+        for station in self.stations.values():
+            if -math.inf < station.awaited_until_s <= at.mono_s:
+                station.awaited_until_s = -math.inf
+                station.touch_all()
+                self.publish(station, at)
 
     def _follow_up(self, connection: Connection) -> None:
         while connection.station.follow_ups:

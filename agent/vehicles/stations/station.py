@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,6 +35,8 @@ class Station:
         changed: Numbers of the EVSEs whose status the control does not know yet.
         settled: The same, where it can wait: the control knows it from an `OrderResult`.
         follow_ups: Calls that wait to be sent to the station.
+        awaited_until_s: Monotonic; a station that this process remembers from before its restart
+            is expected back until then.
         revision: Counts changes of what must survive a restart of this process.
         der: DER controls that it holds (2.1).
     """
@@ -53,6 +56,7 @@ class Station:
     changed: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     follow_ups: deque[FollowUp] = field(default_factory=lambda: deque(maxlen=MAX_FOLLOW_UPS))
+    awaited_until_s: float = -math.inf
     revision: int = 0
     der: DerRegister = field(default_factory=DerRegister)
 
@@ -103,4 +107,11 @@ class Station:
     def status(self, number: int, now: Instant) -> EvseStatus:
         """Return the message for the control."""
         maker = (self.vendor, self.model_name)
-        return self.evses[number].status(self.identity, self.version.label, maker, self.online, now)
+        return self.evses[number].status(
+            self.identity,
+            self.version.label,
+            maker,
+            self.online,
+            now,
+            awaited=now.mono_s < self.awaited_until_s,
+        )

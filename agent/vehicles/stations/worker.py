@@ -87,7 +87,7 @@ class StationsWorker:
         self.fleet = Fleet(policy, self._outbox.tell, self._sign)
         self.listeners = Listeners(settings, self.fleet, self._handshake_timeout)
         self._memory = Memory(worker.settings.gateway.state_dir / f"{worker.name}.stations.json")
-        self.fleet.stations |= self._memory.load(policy.models)
+        self.fleet.remember(self._memory.load(policy.models), Instant.now())
 
     async def run(self) -> None:
         """Serve until the control ends this process."""
