@@ -43,7 +43,7 @@ pin() { # UNIT CORES
     [ -z "$2" ] || printf 'CPUAffinity=%s\n' "$2" >>"$file"
 }
 cores=${CORES:-$(nproc)}
-workers="v2g-ied v2g-stations v2g-field v2g-utility v2g-hmi v2g-bus v2g-secc@"
+workers="v2g-ied v2g-stations v2g-stations@ v2g-field v2g-utility v2g-hmi v2g-bus v2g-secc@"
 if [ "$cores" -eq 1 ]; then
     for unit in v2g-processbus v2g-control $workers; do pin "$unit" ""; done
 elif [ "$cores" -ge 4 ]; then

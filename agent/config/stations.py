@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,7 @@ Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Profile = Literal[0, 1, 2, 3]
+MAX_PORT: Final = 65535
 
 
 class StationListener(Section, frozen=True, kw_only=True):
@@ -37,6 +38,9 @@ class Stations(Section, frozen=True, kw_only=True):
     allow_unauthenticated: bool = False
     """Accept profile 0 from other machines; without it, only from this one."""
     listeners: tuple[StationListener, ...] = ()
+    workers: Annotated[int, msgspec.Meta(ge=1, le=16)] = 1
+    """Processes that serve stations; the second listens one port above the first, and so on. A
+    load balancer in front spreads the stations over them."""
     heartbeat_s: Annotated[int, msgspec.Meta(ge=1, le=86400)] = 60
     handshake_timeout_s: Positive = 10.0
     call_timeout_s: Positive = 10.0
@@ -82,9 +86,32 @@ class Stations(Section, frozen=True, kw_only=True):
             problems.append(("client_ca", "profile 3 needs the stations' authorities", ""))
         if used & {1, 2} and self.passwords is None:
             problems.append(("passwords", "profiles 1 and 2 need a password file", ""))
+        ports = [port for number in range(self.workers) for port in self.of_worker(number).ports]
+        if len(set(ports)) < len(ports):
+            hint = "leave room above each port for the other workers"
+            problems.append(("workers", "two workers would listen on one port", hint))
+        elif max(ports) > MAX_PORT:
+            problems.append(("workers", f"the last port would be above {MAX_PORT}", ""))
         if self.authorization == "local" and self.local_list is None:
             problems.append(("local_list", "is needed for authorization = 'local'", ""))
         return problems
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Ports of the first worker, the main one first."""
+        return (self.port, *(each.port for each in self.listeners))
+
+    @property
+    def worker_names(self) -> tuple[str, ...]:
+        """Names of the processes that serve stations."""
+        return ("stations", *(f"stations@{number + 1}" for number in range(1, self.workers)))
+
+    def of_worker(self, number: int) -> Stations:
+        """Return the settings as worker `number`, counted from 0, uses them: its own ports."""
+        listeners = tuple(
+            msgspec.structs.replace(each, port=each.port + number) for each in self.listeners
+        )
+        return msgspec.structs.replace(self, port=self.port + number, listeners=listeners)
 
     @property
     def profiles(self) -> set[int]:

@@ -45,9 +45,10 @@ class WorkerSpec:
 
 def plan_workers(settings: Settings) -> list[WorkerSpec]:
     """Return the workers that the settings ask for."""
-    plan = [
-        WorkerSpec("processbus", Role.PROCESS_BUS, "agent.processbus.worker"),
-        WorkerSpec("stations", Role.STATIONS, "agent.vehicles.stations.worker"),
+    plan = [WorkerSpec("processbus", Role.PROCESS_BUS, "agent.processbus.worker")]
+    plan += [
+        WorkerSpec(name, Role.STATIONS, "agent.vehicles.stations.worker")
+        for name in settings.stations.worker_names
     ]
     if settings.ied.enabled:
         plan.append(WorkerSpec("ied", Role.IED, "agent.ied.worker"))

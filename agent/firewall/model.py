@@ -59,7 +59,8 @@ def firewall_model(settings: Settings) -> Model:
     """Return the filter that a configuration means."""
     firewall = settings.firewall
     stations = settings.stations
-    station_ports = sorted({stations.port, *(each.port for each in stations.listeners)})
+    workers = (stations.of_worker(number) for number in range(stations.workers))
+    station_ports = sorted(port for worker in workers for port in worker.ports)
     mms_ports = sorted({settings.ied.port, *MMS_PORTS}) if settings.ied.enabled else []
     plain = [
         _tcp("IEC 61850 clients", mms_ports, firewall.scada),

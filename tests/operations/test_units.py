@@ -19,7 +19,12 @@ SERVICES = sorted(UNITS.glob("*.service"))
 EXPOSURE_LIMIT = 1.6
 COMMON = UNITS / "v2g-.service.d" / "10-hardening.conf"
 ACCUMULATING = {"RestrictAddressFamilies", "ExecPaths", "Documentation"}
-PROCESSES = [unit for unit in SERVICES if unit.stem not in ("v2g-gateway", "v2g-firewall")]
+FURTHER = UNITS / "v2g-stations@.service"
+PROCESSES = [
+    unit
+    for unit in SERVICES
+    if unit.stem not in ("v2g-gateway", "v2g-firewall") and unit != FURTHER
+]
 
 
 def directives(unit: Path) -> dict[str, list[str]]:
@@ -149,6 +154,18 @@ def test_a_worker_that_ended_for_new_settings_comes_back_and_counts_as_no_failur
         if unit.stem != "v2g-control":
             assert last(unit, "RestartForceExitStatus") == str(EX_AGAIN)
             assert last(unit, "SuccessExitStatus") == str(EX_AGAIN)
+
+
+def test_a_further_process_for_stations_runs_like_the_first():
+    """Same user, keys and bounds: it is the same program once more."""
+    first, further = directives(by_name("stations")), directives(FURTHER)
+    own = {"Description", "ExecStart", "ExecCondition", "WantedBy"}
+    assert {k: v for k, v in further.items() if k not in own} == {
+        k: v for k, v in first.items() if k not in own
+    }
+    for name in ("ExecStart", "ExecCondition"):
+        assert further[name][0].replace("@%i", "") == first[name][0]
+    assert last(FURTHER, "WantedBy") == "v2g-gateway.service"
 
 
 def test_no_two_processes_share_a_user():

@@ -13,7 +13,9 @@ from agent.ocpp.der import DerType
 from agent.vehicles.stations.authorization import Authorizer, load_local_list
 from agent.vehicles.stations.capability import StationModels, default_folder, load_models
 from agent.vehicles.stations.dialect import Policy
+from agent.vehicles.stations.evse import EvLimits
 from agent.vehicles.stations.memory import Memory
+from agent.vehicles.stations.station import Station
 
 TOKEN = {"idToken": "ABC", "type": "ISO14443"}
 
@@ -365,3 +367,17 @@ def test_a_station_that_runs_already_is_asked_who_it_is(site, messages):
             assert here.status().plugged
 
     asyncio.run(scenario())
+
+
+def test_a_station_is_recalled_from_the_process_that_saw_it_last(tmp_path):
+    """Of the files of three processes the newest one counts, and none older than our own."""
+    for name, capacity_wh, seen_utc_s in (("stations", 1.0, 100.0), ("stations@2", 2.0, 200.0)):
+        station = Station("CS1", Version.V21, booted=True, seen_utc_s=seen_utc_s)
+        station.evse(1).need(EvLimits(capacity_wh=capacity_wh, bidirectional=True))
+        Memory(tmp_path / f"{name}.stations.json").save({"CS1": station})
+    memory, models = Memory(tmp_path / "stations@3.stations.json"), StationModels()
+    newest = memory.recall("CS1", 0.0, models)
+    assert newest is not None
+    assert newest.evses[1].ev.capacity_wh == 2.0
+    assert memory.recall("CS1", 200.0, models) is None
+    assert memory.recall("CS2", 0.0, models) is None

@@ -40,6 +40,8 @@ from agent.vehicles.stations.station import FollowUp, Station
 
 Signer = Callable[[Connection, SignRequest], "asyncio.Task[None] | None"]
 
+Recall = Callable[[str, float], Station | None]
+
 _HANDLERS: Final[dict[Version, dict[str, Handler]]] = {
     Version.V16: v16.HANDLERS,
     Version.V201: v2.HANDLERS,
@@ -69,6 +71,7 @@ class Fleet:
         policy: What the site decides for all stations.
         tell: Sends a message to the control.
         signer: Starts the signing of a station's certificate request.
+        recall: Returns what a sibling process knows of a station (identity, later than UTC s).
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Fleet:
         policy: Policy,
         tell: Callable[[Message], None],
         signer: Signer = lambda _connection, _wish: None,
+        recall: Recall = lambda _identity, _later_than_s: None,
     ) -> None:
         self.policy = policy
         self.counters = FleetCounters()
@@ -85,11 +89,17 @@ class Fleet:
         self.passage = Passage(tell)
         self._tell = tell
         self._signer = signer
+        self._recall = recall
         self._probes: dict[str, float] = {}
 
     def station(self, identity: str, version: Version) -> Station:
         """Return the station of this identity; a change of version starts it anew."""
         known = self.stations.get(identity)
+        if known is None or not known.online:
+            seen_s = known.seen_utc_s if known else 0.0
+            known = self._recall(identity, seen_s) or known
+            if known is not None:
+                self.stations[identity] = known
         if known is None or known.version is not version:
             profile = known.security_profile if known else 0
             model = self.policy.models.find(protocol=version.subprotocol)
@@ -189,7 +199,7 @@ class Fleet:
         if self.connections.get(station.identity) is not connection:
             return
         del self.connections[station.identity]
-        station.online = False
+        station.online, station.seen_utc_s = False, Instant.now().utc_s
         for evse in station.evses.values():
             evse.response.cancel()
             evse.mode = ""

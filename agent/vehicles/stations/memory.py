@@ -1,12 +1,16 @@
-"""What is known of stations, kept over a restart of this process.
+"""What is known of stations, kept over a restart of this process and of its siblings.
 
 A station that reconnects neither boots nor repeats what its vehicle can do. Without this file a
 restarted worker would see V2X vehicles as ones that cannot discharge, until they are plugged in
 again. Nothing in it is an order: orders end by their own duration.
+
+Where several processes serve stations, one that dies gives its stations to the others for a
+while. They find what it knew in its file; of two files the one that saw the station last counts.
 """
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +23,7 @@ from agent.vehicles.stations.evse import EvLimits
 from agent.vehicles.stations.station import Station
 
 FORMAT: Final = 1
+SUFFIX: Final = ".stations.json"
 
 
 class EvseRecord(msgspec.Struct, frozen=True):
@@ -43,6 +48,7 @@ class StationRecord(msgspec.Struct, frozen=True):
     serial_number: str
     firmware_version: str
     evses: list[EvseRecord]
+    seen_utc_s: float = 0.0
 
 
 class File(msgspec.Struct, frozen=True):
@@ -56,25 +62,37 @@ class Memory:
     """Writes when something changed, reads once at the start.
 
     Args:
-        path: The file; its folder must exist.
+        path: The file; its folder must exist. Those of siblings lie beside it.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._saved = -1
+        self._siblings: dict[Path, tuple[int, dict[str, StationRecord]]] = {}
 
     def load(self, models: StationModels) -> dict[str, Station]:
         """Return the stations of the file; none where it is absent or damaged."""
+        return {name: _station(record, models) for name, record in _read(self._path).items()}
+
+    def recall(self, identity: str, later_than_s: float, models: StationModels) -> Station | None:
+        """Return what a sibling knows of a station that it saw later than we did."""
+        siblings = [p for p in self._path.parent.glob(f"*{SUFFIX}") if p != self._path]
+        records = [r for path in siblings if (r := self._sibling(path).get(identity)) is not None]
+        newest = max(records, key=lambda record: record.seen_utc_s, default=None)
+        if newest is None or newest.seen_utc_s <= later_than_s:
+            return None
+        return _station(newest, models)
+
+    def _sibling(self, path: Path) -> dict[str, StationRecord]:
+        """Return a sibling's records, read again only when its file has changed."""
         try:
-            file = msgspec.json.decode(self._path.read_bytes(), type=File)
-        except FileNotFoundError:
+            stamp = path.stat().st_mtime_ns
+        except OSError:
             return {}
-        except (OSError, msgspec.DecodeError) as error:
-            logger.warning("{}: what was known of the stations is lost: {}", self._path, error)
-            return {}
-        if file.format != FORMAT:
-            return {}
-        return {record.identity: _station(record, models) for record in file.stations}
+        known = self._siblings.get(path)
+        if known is None or known[0] != stamp:
+            known = self._siblings[path] = (stamp, _read(path))
+        return known[1]
 
     def save(self, stations: dict[str, Station]) -> None:
         """Write the file if a station changed since the last time."""
@@ -92,6 +110,18 @@ class Memory:
             logger.warning("{}: cannot be written: {}", self._path, error)
 
 
+def _read(path: Path) -> dict[str, StationRecord]:
+    """Return the records of a file by identity; none where it is absent or damaged."""
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=File)
+    except FileNotFoundError:
+        return {}
+    except (OSError, msgspec.DecodeError) as error:
+        logger.warning("{}: what was known of the stations is lost: {}", path, error)
+        return {}
+    return {r.identity: r for r in file.stations} if file.format == FORMAT else {}
+
+
 def _record(station: Station) -> StationRecord:
     return StationRecord(
         identity=station.identity,
@@ -101,6 +131,7 @@ def _record(station: Station) -> StationRecord:
         model_name=station.model_name,
         serial_number=station.serial_number,
         firmware_version=station.firmware_version,
+        seen_utc_s=time.time() if station.online else station.seen_utc_s,
         evses=[
             EvseRecord(
                 evse.number,
@@ -124,6 +155,7 @@ def _station(record: StationRecord, models: StationModels) -> Station:
         model,
         security_profile=record.security_profile,
         booted=True,
+        seen_utc_s=record.seen_utc_s,
         vendor=record.vendor,
         model_name=record.model_name,
         serial_number=record.serial_number,

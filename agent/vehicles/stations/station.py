@@ -35,6 +35,7 @@ class Station:
         changed: Numbers of the EVSEs whose status the control does not know yet.
         settled: The same, where it can wait: the control knows it from an `OrderResult`.
         follow_ups: Calls that wait to be sent to the station.
+        seen_utc_s: When it was last connected here; the file of a restarted process tells it.
         awaited_until_s: Monotonic; a station that this process remembers from before its restart
             is expected back until then.
         revision: Counts changes of what must survive a restart of this process.
@@ -56,6 +57,7 @@ class Station:
     changed: set[int] = field(default_factory=set)
     settled: set[int] = field(default_factory=set)
     follow_ups: deque[FollowUp] = field(default_factory=lambda: deque(maxlen=MAX_FOLLOW_UPS))
+    seen_utc_s: float = 0.0
     awaited_until_s: float = -math.inf
     revision: int = 0
     der: DerRegister = field(default_factory=DerRegister)

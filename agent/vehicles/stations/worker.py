@@ -9,7 +9,8 @@ from typing import Final
 
 from loguru import logger
 
-from agent.errors import HandshakeTimeoutError, RefusedError
+from agent.config import Stations
+from agent.errors import ConfigurationError, Finding, HandshakeTimeoutError, RefusedError
 from agent.messages import (
     AnyMessage,
     GridSignal,
@@ -28,7 +29,7 @@ from agent.vehicles.stations.dialect import Policy, SignRequest
 from agent.vehicles.stations.fleet import Fleet
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.listeners import Listeners
-from agent.vehicles.stations.memory import Memory
+from agent.vehicles.stations.memory import SUFFIX, Memory
 from agent.vehicles.stations.outbox import Outbox
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
@@ -67,7 +68,7 @@ class StationsWorker:
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._settings = settings = worker.settings.stations
+        self._settings = settings = _own_settings(worker)
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
         self._outbox = Outbox(self._link.send, lambda: worker.link.pending)
         self._alarm = HandshakeAlarm(self._outbox.tell)
@@ -84,9 +85,14 @@ class StationsWorker:
             signs_certificates=bool(settings.ca_command),
             alarm=self._outbox.tell,
         )
-        self.fleet = Fleet(policy, self._outbox.tell, self._sign)
+        self._memory = memory = Memory(worker.settings.gateway.state_dir / f"{worker.name}{SUFFIX}")
+        self.fleet = Fleet(
+            policy,
+            self._outbox.tell,
+            self._sign,
+            lambda identity, later_than_s: memory.recall(identity, later_than_s, policy.models),
+        )
         self.listeners = Listeners(settings, self.fleet, self._handshake_timeout)
-        self._memory = Memory(worker.settings.gateway.state_dir / f"{worker.name}.stations.json")
         self.fleet.remember(self._memory.load(policy.models), Instant.now())
 
     async def run(self) -> None:
@@ -169,6 +175,16 @@ class StationsWorker:
             connection.call("CertificateSigned", payload)
         except (RefusedError, CallError) as error:
             logger.warning("{}: certificate request refused: {}", station.identity, error)
+
+
+def _own_settings(worker: Worker) -> Stations:
+    """Return the settings with the ports of this one of the stations' processes."""
+    stations, path = worker.settings.stations, worker.settings.path
+    if worker.name not in stations.worker_names:
+        known = ", ".join(stations.worker_names)
+        finding = Finding(f"{path}: stations.workers", f"asks for {known}, not {worker.name}", "")
+        raise ConfigurationError((finding,))
+    return stations.of_worker(stations.worker_names.index(worker.name))
 
 
 async def _prepare() -> None:
