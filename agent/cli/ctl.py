@@ -10,7 +10,19 @@ from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
 
-from agent.cli import audit, check, events, firewall, history, orders, pki, support, user
+from agent.cli import (
+    audit,
+    check,
+    device,
+    events,
+    firewall,
+    history,
+    orders,
+    pki,
+    support,
+    user,
+    verify,
+)
 from agent.cli.arguments import duration_s, power_w, run_command
 from agent.cli.discharge import run_test
 from agent.cli.gateway import GatewayClient, add_gateway_options
@@ -69,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         _add_common(verb)
         verb.set_defaults(run=run)
     _add_own_arguments(commands.choices)
-    for tool in (check, audit, support, firewall, events, history, user, pki):
+    for tool in (check, audit, support, firewall, events, history, user, pki, device, verify):
         tool.add_parser(commands)
     _inherit(commands, {action.dest for action in parser._actions})
     return parser

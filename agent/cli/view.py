@@ -44,7 +44,10 @@ def kilowatts(power_w: float | None) -> str:
 def status_view(snapshot: Snapshot, *, height: int = 24, note: str = "") -> RenderableType:
     """Return the whole situation; rows that do not fit are counted, not shown."""
     room = max(3, height - 13 - len(snapshot.alarms))
-    parts: list[RenderableType] = [_frequency(snapshot), _evses(snapshot.evses, room)]
+    parts: list[RenderableType] = [
+        _frequency(snapshot),
+        _evses(snapshot.evses, room, red_lights(snapshot)),
+    ]
     parts.append(_workers(snapshot))
     parts.append(_alarms(snapshot))
     if note:
@@ -86,9 +89,16 @@ def _latency(view: LatencyView) -> str:
     return f"p50 {view.p50_ms:.1f} ms, p99 {view.p99_ms:.1f} ms" if view.count else "–"
 
 
-def _evses(views: tuple[EvseView, ...], room: int) -> RenderableType:
+def red_lights(snapshot: Snapshot) -> frozenset[str]:
+    """Return the EVSEs whose light is red: a fault of their own, or one measured before them."""
+    alarmed = (a.source for a in snapshot.alarms if a.code is AlarmCode.EVSE_FAULT and a.active)
+    return frozenset((*alarmed, *(v.evse_id for v in snapshot.evses if v.status.fault)))
+
+
+def _evses(views: tuple[EvseView, ...], room: int, red: frozenset[str]) -> RenderableType:
     table = Table(expand=True, box=None, header_style="dim")
-    for name in ("EVSE", "protocol", "state", "ordered", "delivered", "SoC", "up", "down", "why"):
+    names = ("EVSE", "protocol", "LED", "state", "ordered", "delivered", "SoC", "up", "down", "why")
+    for name in names:
         table.add_column(name, justify="left" if name in ("EVSE", "protocol", "why") else "right")
     for view in sorted(views, key=lambda v: v.evse_id)[:room]:
         status = view.status
@@ -96,6 +106,7 @@ def _evses(views: tuple[EvseView, ...], room: int) -> RenderableType:
         table.add_row(
             view.evse_id,
             status.protocol,
+            Text("● red", style="bold red") if view.evse_id in red else _light(state),
             state,
             kilowatts(view.ordered_w),
             kilowatts(status.p_w),
@@ -106,8 +117,13 @@ def _evses(views: tuple[EvseView, ...], room: int) -> RenderableType:
             style="" if state == "plugged" else "dim",
         )
     if len(views) > room:
-        table.add_row(f"… and {len(views) - room} more", *[""] * 8, style="dim")
+        table.add_row(f"… and {len(views) - room} more", *[""] * 9, style="dim")
     return table
+
+
+def _light(state: str) -> Text:
+    """The light of an EVSE without a fault: green with a vehicle, dark when it is not reached."""
+    return Text("○", style="dim") if state == "lost" else Text("●", style="green")
 
 
 def _state(status: EvseStatus) -> str:

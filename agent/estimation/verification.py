@@ -31,6 +31,10 @@ COVERAGE: Final = 1.959964
 LEAST_SAMPLES: Final = 20
 COARSE_S: Final = 0.1
 FINE_S: Final = 1e-4
+LEAST_MOTION: Final = 10.0
+"""How many times its own noise a power must move to determine a gain."""
+BEND_OF_NOISE: Final = 0.6745 * math.sqrt(6.0)
+"""Median of |second difference| of white noise, over its standard deviation."""
 LARGE_GAP_S: Final = 5.0
 """A report in a longer hole of the measurement is left out."""
 
@@ -186,6 +190,9 @@ class _Track:
         self._t_s, self._p_w = t_s, p_w
         # A central difference over two samples keeps the noise of the slope down.
         self._slope = np.gradient(p_w, t_s) if t_s.size > 1 else np.zeros_like(p_w)
+        bends = np.abs(np.diff(p_w, 2))
+        self.noise_w = float(np.median(bends)) / BEND_OF_NOISE if bends.size else 0.0
+        """Standard deviation of the measurement's noise; steps and ramps are too few to count."""
 
     def at(self, t_s: Floats) -> Floats:
         """Return the power at these instants."""
@@ -215,12 +222,14 @@ def _fit(t_s: Floats, r_w: Floats, track: _Track, max_lag_s: float) -> _Fit:
     jacobian = np.column_stack([a_w, np.ones_like(a_w), -gain * track.slope(t_s - lag_s)])
     widths, correlation = _widths(jacobian, left_w)
     residual_w = math.sqrt(float(np.mean(left_w**2)))
-    moves = float(np.std(a_w)) > 3.0 * residual_w / math.sqrt(a_w.size)
+    spread_w = float(np.std(a_w))
+    moves = spread_w > max(residual_w, LEAST_MOTION * track.noise_w)
     if not moves:
         # Nothing moved: only the sum of both errors shows, and it is neither gain nor offset.
         return _Fit(UNKNOWN, UNKNOWN, UNKNOWN, residual_w, False, correlation)
     return _Fit(
-        Estimate(gain, widths[0]),
+        # Noise of the measurement itself pulls the gain towards zero, by at most this share.
+        Estimate(gain, widths[0] + abs(gain) * (track.noise_w / spread_w) ** 2),
         Estimate(offset_w, widths[1]),
         Estimate(lag_s, widths[2]),
         residual_w,
