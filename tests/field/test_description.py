@@ -4,7 +4,7 @@ import struct
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.errors import ConfigurationError, RefusedError
@@ -104,6 +104,7 @@ def test_neighbours_are_read_together_and_distant_ones_are_not():
     assert [b.request.count for b in plan(description, "slow")] == [10, 2]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 600), min_size=1, max_size=20, unique=True),
     st.integers(1, 125),

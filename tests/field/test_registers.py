@@ -4,7 +4,7 @@ import math
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.vehicles.field.registers import SIZES, Encoding, Kind, encoding
@@ -35,6 +35,7 @@ def test_golden_registers_both_ways(how, registers, value):
     assert how.encode(value) == registers
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([kind for kind in Kind if kind in SIZES]),
     st.sampled_from(["big", "little"]),
@@ -52,6 +53,7 @@ def test_every_value_comes_back(kind, words, data):
     assert how.decode(how.encode(value)) == value
 
 
+@settings(deadline=None)
 @given(st.sampled_from(list(SIZES)), st.data())
 def test_any_registers_decode_to_a_number_or_to_nothing(kind, data):
     how = encoding(kind)
@@ -60,6 +62,7 @@ def test_any_registers_decode_to_a_number_or_to_nothing(kind, data):
     assert value is None or math.isfinite(value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 0xFFFF), max_size=40))
 def test_any_registers_decode_to_a_text(registers):
     value = Encoding(Kind.STRING, len(registers)).decode(registers)

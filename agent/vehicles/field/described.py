@@ -9,6 +9,7 @@ from typing import Final
 from agent.vehicles.field.description import Command, Description, Input, Value
 from agent.vehicles.field.dialogue import (
     MAX_READ,
+    DeviceError,
     DeviceRefusedError,
     Dialogue,
     Read,
@@ -20,6 +21,8 @@ from agent.vehicles.field.limits import Limits, check_order
 from agent.vehicles.field.readings import Readings, from_values
 from agent.vehicles.field.registers import SIZES, Kind
 
+NOT_THERE: Final = (1, 2)
+"""Exceptions of a device that does not have these registers: other models of the family do."""
 READ_BACK: Final = 1e-4
 """Share by which a float may come back changed."""
 
@@ -106,6 +109,8 @@ class DescribedDevice:
         for position in groups:
             for batch in self._plans[names[position]]:
                 yield from self._read(batch)
+        if not self._values and not self._states:
+            raise DeviceError("the device refuses every register of its description")
         return from_values(self._values, self._states)
 
     def order(self, p_w: float, q_var: float = 0.0) -> Dialogue[None]:
@@ -141,7 +146,9 @@ class DescribedDevice:
     def _read(self, batch: Batch) -> Dialogue[None]:
         try:
             registers = yield batch.request
-        except DeviceRefusedError:
+        except DeviceRefusedError as error:
+            if error.code not in NOT_THERE:
+                raise
             for item in batch.items:
                 self._values.pop(item.quantity, None)
                 self._states.pop(item.quantity, None)

@@ -37,6 +37,8 @@ from agent.vehicles.field.dialogue import (
 
 SILENCE: Final = 50
 """Unanswered requests that pymodbus bears before it closes a line; we close much earlier."""
+GATEWAY_FAILED: Final = (0x0A, 0x0B)
+"""Exceptions of a gateway that does not reach the device behind it."""
 T = TypeVar("T")
 
 logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
@@ -264,6 +266,8 @@ async def _send(client: ModbusBaseClient, unit: int, request: Read | Write) -> M
 def _registers(answer: ModbusPDU, request: Read | Write, who: str) -> Registers:
     if answer.isError():
         code = int(getattr(answer, "exception_code", 0))
+        if code in GATEWAY_FAILED:
+            raise DeviceTimeoutError(f"{who}: its gateway gets no answer (code {code})")
         raise DeviceRefusedError(f"{who} refuses register {request.address}: code {code}", code)
     if isinstance(request, Write):
         return ()
