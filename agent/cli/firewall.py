@@ -11,6 +11,7 @@ from agent.config import Settings, load_settings
 from agent.errors import UnavailableError
 from agent.firewall import (
     firewall_model,
+    ied_goose_drop_in,
     iptables_ruleset,
     nft_ruleset,
     unit_drop_in,
@@ -20,6 +21,7 @@ from agent.firewall import (
 RULESET = Path("etc/v2g/v2g.nft")
 UNITS = Path("etc/systemd/system")
 DROP_IN = "50-v2g-peers.conf"
+GOOSE_DROP_IN = "60-v2g-goose.conf"
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -87,6 +89,11 @@ def write(settings: Settings, root: Path) -> list[Path]:
     texts = {root / RULESET: render(settings, "nft")}
     for unit, networks in unit_networks(settings).items():
         texts[root / UNITS / f"{unit}.d" / DROP_IN] = unit_drop_in(networks)
+    goose = root / UNITS / "v2g-ied.service.d" / GOOSE_DROP_IN
+    if text := ied_goose_drop_in(settings):
+        texts[goose] = text
+    else:
+        goose.unlink(missing_ok=True)
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

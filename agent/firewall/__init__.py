@@ -3,12 +3,13 @@
 from agent.firewall.iptables import iptables_ruleset
 from agent.firewall.model import Admission, Model, firewall_model
 from agent.firewall.nftables import nft_ruleset
-from agent.firewall.units import unit_drop_in, unit_networks
+from agent.firewall.units import ied_goose_drop_in, unit_drop_in, unit_networks
 
 __all__ = [
     "Admission",
     "Model",
     "firewall_model",
+    "ied_goose_drop_in",
     "iptables_ruleset",
     "nft_ruleset",
     "unit_drop_in",

@@ -25,3 +25,17 @@ def unit_drop_in(allowed: Iterable[Network]) -> str:
     """Return the drop-in that adds addresses to a unit's IPAddressAllow=."""
     addresses = " ".join(str(network) for network in allowed)
     return f"# Written by `v2g-ctl firewall --write`.\n[Service]\nIPAddressAllow={addresses}\n"
+
+
+def ied_goose_drop_in(settings: Settings) -> str:
+    """Return the drop-in that lets the IED publish GOOSE; empty where it does not.
+
+    Raw frames need a capability and an address family that the unit has not otherwise.
+    """
+    if not (settings.ied.enabled and settings.ied.goose_interface):
+        return ""
+    return (
+        "# Written by `v2g-ctl firewall --write`: [ied] goose_interface is set.\n[Service]\n"
+        "CapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
+        "RestrictAddressFamilies=AF_PACKET\n"
+    )

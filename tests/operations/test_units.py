@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import load_settings
+from agent.config import Settings, load_settings
+from agent.config.settings import Ied
 from agent.daemon import plan_workers
 from agent.errors import EX_AGAIN
+from agent.firewall import ied_goose_drop_in
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 UNITS = REPOSITORY / "systemd"
@@ -75,6 +77,23 @@ def test_exposure_stays_below_the_limit_with_addresses_of_the_site(tmp_path):
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout.splitlines()[-1]
+
+
+def test_exposure_stays_at_the_limit_where_the_ied_publishes_goose(tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    settings = Settings(path=tmp_path, ied=Ied(goose_interface="eth1"))
+    shutil.copytree(UNITS, tmp_path / "units")
+    drop_in = tmp_path / "units" / "v2g-ied.service.d" / "60-v2g-goose.conf"
+    drop_in.parent.mkdir()
+    drop_in.write_text(ied_goose_drop_in(settings))
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=16", "--no-pager",
+         str(tmp_path / "units" / "v2g-ied.service")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout.splitlines()[-1]
+    assert ied_goose_drop_in(Settings(path=tmp_path)) == ""
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.stem)
