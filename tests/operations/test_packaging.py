@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,14 @@ def test_man_pages_have_no_roff_errors_and_name_every_key_of_the_configuration(g
             check=True,
         )
         assert done.stderr == "", page.name
+
+
+def test_every_command_has_a_manual_page_and_a_completion(generated):
+    scripts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]
+    present = {name for name, target in scripts.items() if find_spec(target.split(":")[0])}
+    pages = {page.stem for page in (generated / "man").rglob("v2g-*")}
+    assert pages == {page.name for page in (generated / "completion").iterdir()} == present
+    assert len(present) >= 5
 
 
 COMPLETIONS = [
