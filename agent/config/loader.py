@@ -12,6 +12,7 @@ from agent.config.profile import PowerProfile, read_profile
 from agent.config.sections import Section, read_section
 from agent.config.settings import Gateway, Settings
 from agent.config.unit import credential, with_state_folder
+from agent.config.utility import Utility
 from agent.errors import ConfigurationError, Finding
 
 DEFAULT_PATH: Final = Path("/etc/v2g/agent.toml")
@@ -49,6 +50,7 @@ def read_settings(path: Path = DEFAULT_PATH) -> tuple[Settings, list[Finding]]:
         except ConfigurationError as error:
             findings += error.findings
         sections["gateway"] = with_state_folder(gateway)
+    findings += _across(sections, path)
     usable = {name: section for name, section in sections.items() if section is not None}
     settings = Settings(path=path, power=profile, **usable)
     findings += [Finding(f"{path}: {key}", what, hint) for key, what, hint in settings.check()]
@@ -100,6 +102,21 @@ def _with_absolute_paths(section: Section, path: Path) -> Section:
         for name, value in values.items()
     }
     return type(section)(**absolute)
+
+
+def _across(sections: Mapping[str, Any], path: Path) -> list[Finding]:
+    """Return what one table asks of another."""
+    utility = sections.get("utility", Utility())
+    ocpi, dispatch = sections.get("ocpi"), sections.get("dispatch")
+    if utility is None:  # it has findings of its own
+        return []
+    found: list[Finding] = []
+    if ocpi is not None and ocpi.enabled and utility.api_port is None:
+        found.append(Finding(f"{path}: utility.api_port", "is missing", "OCPI is served there"))
+    if dispatch is not None and dispatch.public_key is not None and not utility.enabled:
+        hint = "signed dispatch arrives there, or through the CSMS at utility.url"
+        found.append(Finding(f"{path}: utility.api_port", "is missing", hint))
+    return found
 
 
 def _beside(path: Path, value: Path) -> Path:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -45,6 +45,10 @@ _FINAL: Final = frozenset({
 })  # fmt: skip
 
 
+Transfer = Callable[[str, object], Awaitable[tuple[str, object]]]
+"""Takes `messageId` and `data` of an OCPP DataTransfer; returns `status` and `data`."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     future: asyncio.Future[RequestOutcome]
@@ -65,6 +69,7 @@ class Context:
         counters: Go into the heartbeat; each service prefixes its own.
         listeners: Called after every snapshot with it.
         on_connect: Called when the link to the control is new.
+        transfers: Who takes the CSMS's DataTransfer, by its `vendorId`.
         on_station_call: Called with what a station asks of the CSMS; None while nobody listens.
     """
 
@@ -74,6 +79,7 @@ class Context:
         self.fleet = FleetView()
         self.counters: dict[str, float] = {}
         self.listeners: list[Callable[[Snapshot], None]] = []
+        self.transfers: dict[str, Transfer] = {}
         self.on_connect: list[Callable[[], None]] = []
         self.on_station_call: Callable[[StationCall], None] | None = None
         self._send = send

@@ -129,3 +129,23 @@ def test_no_profile_text_raises_anything_but_a_configuration_error(text):
 def test_every_section_can_be_made_from_its_defaults():
     for name, kind in section_types().items():
         assert kind() is not None, name
+
+
+@pytest.mark.parametrize(
+    ("toml", "expected"),
+    [
+        (
+            '[ocpi]\nenabled = true\ntokens = "t"\nurl = "https://g.example"\n',
+            "agent.toml: utility.api_port: is missing (OCPI is served there)",
+        ),
+        (
+            '[dispatch]\npublic_key = "signer.pub"\nissuer = "tso.example"\n',
+            "agent.toml: utility.api_port: is missing (signed dispatch arrives there",
+        ),
+    ],
+)
+def test_what_one_table_asks_of_another_is_checked(tmp_path, toml, expected):
+    (found,) = findings(write(tmp_path, toml))
+    assert expected in found
+    ready = toml + "[utility]\napi_port = 8443\n"
+    assert load_settings(write(tmp_path, ready)).utility.enabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -61,7 +62,7 @@ class Desk:
             "NotifyAllowedEnergyTransfer": _refusing(_STATIONS),
             "ClearCache": _refusing(_STATIONS),
             "GetLocalListVersion": _now(lambda v, _: _list_version(v)),
-            "DataTransfer": _now(lambda _, __: {"status": "UnknownVendorId"}),
+            "DataTransfer": self._transfer,
         }
 
     async def answer(self, version: Version, action: str, payload: Payload) -> Payload:
@@ -75,6 +76,16 @@ class Desk:
             raise CallError(ErrorCode.NOT_SUPPORTED, f"{action}: {_STATIONS}")
         self._context.count("csms_calls")
         return await answer(version, payload)
+
+    async def _transfer(self, version: Version, payload: Payload) -> Payload:
+        take = self._context.transfers.get(payload["vendorId"])
+        if take is None:
+            return {"status": "UnknownVendorId"}
+        status, data = await take(payload.get("messageId", ""), payload.get("data"))
+        if data is None:
+            return {"status": status}
+        # In 1.6 data is a text; since 2.0.1 it is any value.
+        return {"status": status, "data": data if version.is_2x else json.dumps(data)}
 
     async def _get_profiles(self, _version: Version, payload: Payload) -> Payload:
         reports = self._client.smart.report(payload)

@@ -40,6 +40,23 @@ class Answer:
         return all(outcome.status not in bad for outcome in self.outcomes)
 
 
+def shown(answer: Answer) -> dict[str, object]:
+    """Return an answer as senders read it."""
+    orders = [_shown(outcome) for outcome in answer.outcomes]
+    return {"jti": answer.jti, "ok": answer.ok, "orders": orders}
+
+
+def _shown(outcome: RequestOutcome) -> dict[str, object]:
+    told: dict[str, object] = {
+        "request_id": outcome.request_id,
+        "status": str(outcome.status),
+        "reason": outcome.reason,
+    }
+    if outcome.delivered_w is not None:
+        told |= {"ordered_w": outcome.ordered_w, "delivered_w": outcome.delivered_w}
+    return told
+
+
 class DispatchDesk:
     """Takes signed dispatch from whoever brings it.
 

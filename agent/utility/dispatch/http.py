@@ -11,10 +11,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from agent.errors import RefusedError, SignatureError
-from agent.messages import RequestOutcome
 from agent.utility.api.body import peer_of, read_body
 from agent.utility.api.rate import RateLimit
-from agent.utility.dispatch.desk import WAIT_MAX_S, DispatchDesk
+from agent.utility.dispatch.desk import WAIT_MAX_S, DispatchDesk, shown
 from agent.utility.dispatch.strict import TOKEN_LIMITS
 
 PATH: Final = "/dispatch/v1"
@@ -43,8 +42,7 @@ def routes(desk: DispatchDesk) -> list[Route]:
             return _error(401, str(error))
         except RefusedError as error:
             return _error(503, str(error))
-        outcomes = [_outcome(outcome) for outcome in answer.outcomes]
-        return JSONResponse({"jti": answer.jti, "ok": answer.ok, "orders": outcomes})
+        return JSONResponse(shown(answer))
 
     return [Route(PATH, dispatch, methods=["POST"])]
 
@@ -53,17 +51,6 @@ def _wait_s(request: Request) -> float:
     """Return how long the sender prefers to wait (RFC 7240 clause 4.3)."""
     found = _WAIT.search(request.headers.get("prefer", ""))
     return min(float(found[1]), WAIT_MAX_S) if found else 0.0
-
-
-def _outcome(outcome: RequestOutcome) -> dict[str, object]:
-    shown: dict[str, object] = {
-        "request_id": outcome.request_id,
-        "status": str(outcome.status),
-        "reason": outcome.reason,
-    }
-    if outcome.delivered_w is not None:
-        shown |= {"ordered_w": outcome.ordered_w, "delivered_w": outcome.delivered_w}
-    return shown
 
 
 def _error(status: int, text: str) -> JSONResponse:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from agent.utility.context import Context
+from agent.utility.dispatch import transfer
 from agent.utility.dispatch.desk import DispatchDesk
 from agent.utility.dispatch.keys import load_public_key
 from agent.utility.dispatch.ledger import Ledger
@@ -28,6 +29,8 @@ def desk_of(context: Context) -> DispatchDesk | None:
         max_skew_s=settings.max_skew_s,
     )
     ledger = Ledger(gateway.state_dir / f"{context.name}.dispatch", settings.max_skew_s)
-    return DispatchDesk(
+    desk = DispatchDesk(
         context, verifier, ledger, accept_unsynchronised=settings.accept_unsynchronised_clock
     )
+    context.transfers[transfer.VENDOR] = transfer.taking(desk)
+    return desk

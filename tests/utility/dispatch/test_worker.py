@@ -1,11 +1,7 @@
 """A signed dispatch through the real processes: HTTPS, utility worker, daemon, station."""
 
 import json
-import signal
-import socket
 import ssl
-import subprocess
-import sys
 
 import httpx
 import pytest
@@ -16,17 +12,12 @@ from agent.clock import read_clock
 from agent.messages import RequestKind, Role
 from agent.utility.dispatch.sign import sign
 from agent.utility.dispatch.token import Order
-from tests.gateway.conftest import REPOSITORY, daemon, evse_status, measurement, wait_for, worker
+from tests.gateway.conftest import daemon, evse_status, measurement, wait_for, worker
 from tests.utility.certificates import Authority
+from tests.utility.processes import UtilityProcess, free_port
 
 __all__ = ["daemon", "worker"]
 KEY = ec.generate_private_key(ec.SECP256R1())
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Gateway:
@@ -50,27 +41,11 @@ class Gateway:
         context = ssl.create_default_context(cafile=authority.pem)
         context.load_cert_chain(*pair)
         self.client = httpx.Client(verify=context, timeout=30, trust_env=False)
-        self.process = None
+        self.worker = UtilityProcess(daemon.config, self.port)
 
     def configure(self, accept):
         text = self.daemon.config.read_text().replace("ACCEPT", str(accept).lower())
         self.daemon.config.write_text(text)
-
-    def start(self):
-        command = [sys.executable, "-m", "agent.utility.worker", "--config", self.daemon.config]
-        self.process = subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE, text=True)
-
-        def serves():
-            assert self.process.poll() is None, self.process.stderr.read()
-            with socket.socket() as probe:
-                return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-        wait_for(serves, 40.0)
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-        self.process.stderr.close()
 
     def post(self, token):
         headers = {"content-type": "application/jose"}
@@ -83,8 +58,7 @@ def gateway(daemon, tmp_path):
     made = Gateway(daemon, tmp_path)
     yield made
     made.client.close()
-    if made.process is not None and made.process.poll() is None:
-        made.kill()
+    made.worker.kill()
     assert daemon.stop() == 0
 
 
@@ -92,7 +66,7 @@ def gateway(daemon, tmp_path):
 def running(gateway):
     gateway.configure(accept=True)
     gateway.daemon.start()
-    gateway.start()
+    gateway.worker.start()
     return gateway.daemon
 
 
@@ -132,8 +106,8 @@ def test_a_dispatch_moves_the_vehicles_once_and_survives_kill_9(running, gateway
 
     assert wait_for(ordered, 40.0, 0.02)
     assert gateway.post(token).status_code == 401
-    gateway.kill()
-    gateway.start()
+    gateway.worker.kill()
+    gateway.worker.start()
     replies = [wait_for(lambda: replay(gateway, token, beat), 40.0, 0.2) for _ in range(3)]
     assert all(reply.startswith("Payload Signature Invalid: replay") for reply in replies)
     lines = wait_for(lambda: refusals(running), 20.0, 0.1)
@@ -159,7 +133,7 @@ def refusals(daemon):
 def test_while_the_clock_is_not_synchronised_the_log_says_what_to_do(gateway):
     gateway.configure(accept=False)
     gateway.daemon.start()
-    gateway.start()
+    gateway.worker.start()
 
     def reply():
         answer = gateway.post(a_token())
@@ -169,8 +143,7 @@ def test_while_the_clock_is_not_synchronised_the_log_says_what_to_do(gateway):
     assert answer.status_code == 401
     start = "Payload Signature Invalid: clock skew: this gateway's clock is not synchronised"
     assert answer.json()["error"].startswith(start)
-    gateway.process.send_signal(signal.SIGTERM)
-    _, log = gateway.process.communicate(timeout=20)
+    log = gateway.worker.end()
     assert start in log
     assert "timedatectl set-ntp true" in log
     status = json.loads(gateway.daemon.ctl("status", "--json").stdout)
