@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +21,21 @@ class Curve:
 
     points: tuple[tuple[float, float], ...] = ()
 
-    def __call__(self, x: float) -> float:
-        """Return y at `x`; 0 for anything that is not a number."""
-        if math.isnan(x) or not self.points:
-            return 0.0
-        at = bisect_right(self.points, (x, math.inf))
-        if at == 0:
-            return self.points[0][1]
-        if at == len(self.points):
-            return self.points[-1][1]
-        (x0, y0), (x1, y1) = self.points[at - 1], self.points[at]
-        return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+    @overload
+    def __call__(self, x: float) -> float: ...
+
+    @overload
+    def __call__(self, x: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+    def __call__(self, x: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+        """Return y at `x`, one number or an array of any shape; 0 for what is not a number."""
+        if not self.points:
+            return np.zeros_like(x) if isinstance(x, np.ndarray) else 0.0
+        y = np.interp(x, *_axes(self.points))
+        if isinstance(y, np.ndarray):
+            y[np.isnan(y)] = 0.0
+            return y
+        return 0.0 if math.isnan(y) else float(y)
 
     @property
     def start(self) -> float:
@@ -63,6 +70,14 @@ class Curve:
         if y < top:
             points.append((x + (top - y) / slope, top))
         return Curve(tuple(points))
+
+
+@lru_cache(maxsize=256)
+def _axes(
+    points: tuple[tuple[float, float], ...],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    x, y = np.array(points, dtype=np.float64).T
+    return x.copy(), y.copy()
 
 
 @lru_cache(maxsize=256)

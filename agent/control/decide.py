@@ -128,7 +128,7 @@ def _stability(
     limit = limit_slope(
         state.limit,
         sensed.fleet.delays_s(p.default_delay_s),
-        np.where(ranges.usable, power.nameplate_w(ranges), 0.0),
+        np.where(ranges.usable, ranges.nameplate_w, 0.0),
         wanted_share_per_hz=droop.slope,
         lag_s=droop.olrt_s * OLRT_TO_TIME_CONSTANT,
         p=p,

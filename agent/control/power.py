@@ -82,8 +82,7 @@ def rated_w(ranges: Ranges, share: float, p: Parameters) -> float:
     contract_w = p.contract_up_w if share > 0.0 else p.contract_down_w
     if contract_w is not None and ranges.answers.any():
         return contract_w
-    room_w = ranges.high_w - ranges.base_w if share > 0.0 else ranges.base_w - ranges.low_w
-    return float(np.where(ranges.answers, np.minimum(room_w, nameplate_w(ranges)), 0.0).sum())
+    return float(np.where(ranges.answers, ranges.room_w(up=share > 0.0), 0.0).sum())
 
 
 def silent_answer_w(ranges: Ranges) -> float:
@@ -104,12 +103,6 @@ def contribution_w(ranges: Ranges, share: float, given_w: float, p: Parameters) 
     if (p.contract_up_w if share > 0.0 else p.contract_down_w) is None:
         return full_w
     return max(full_w - given_w, 0.0) if share > 0.0 else min(full_w - given_w, 0.0)
-
-
-def nameplate_w(ranges: Ranges) -> Floats:
-    """Return the larger of import and export of each EVSE, shape (n,)."""
-    result: Floats = np.maximum(ranges.high_w, -ranges.low_w)
-    return result
 
 
 def requested(

@@ -48,7 +48,19 @@ class Ranges:
     @property
     def rated_w(self) -> float:
         """Power of the fleet: the larger of import and export of each EVSE, summed."""
-        return float(np.maximum(self.high_w, -self.low_w).sum())
+        return float(self.nameplate_w.sum())
+
+    @property
+    def nameplate_w(self) -> Floats:
+        """The larger of import and export of each EVSE, shape (n,)."""
+        result: Floats = np.maximum(self.high_w, -self.low_w)
+        return result
+
+    def room_w(self, *, up: bool) -> Floats:
+        """Return how far each EVSE moves for a share of one, shape (n,): never past nameplate."""
+        room_w = self.high_w - self.base_w if up else self.base_w - self.low_w
+        result: Floats = np.minimum(room_w, self.nameplate_w)
+        return result
 
 
 def limits(fleet: Fleet, p: Parameters, now_s: float, *, reachable: bool = True) -> Ranges:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent.control.curves import Curve, droop_curve
 from agent.control.parameters import Parameters
+
+ShareT = TypeVar("ShareT", float, NDArray[np.float64])
+"""One share, or those of many systems or EVSEs at once."""
 
 OLRT_TO_TIME_CONSTANT: Final = 1.0 / math.log(10.0)
 """A first-order lag reaches 90 % after ln(10) time constants (IEEE 1547-2018, 3.1)."""
@@ -27,10 +33,23 @@ class Droop:
     over: tuple[Curve, ...]
     olrt_s: float
 
-    def share(self, deviation_hz: float) -> float:
-        """Return the share of rated power, -1 (import all) to 1 (export all); 0 for NaN."""
-        if math.isnan(deviation_hz):
-            return 0.0
+    @overload
+    def share(self, deviation_hz: float) -> float: ...
+
+    @overload
+    def share(self, deviation_hz: NDArray[np.float64]) -> NDArray[np.float64]: ...
+
+    def share(self, deviation_hz: float | NDArray[np.float64]) -> float | NDArray[np.float64]:
+        """Return the share of rated power, -1 (import all) to 1 (export all); 0 for NaN.
+
+        One deviation, or an array of any shape (`agent.study` asks for many systems at once).
+        """
+        if isinstance(deviation_hz, np.ndarray):
+            under, over = (
+                _least_each(self.under, -deviation_hz),
+                _least_each(self.over, deviation_hz),
+            )
+            return np.where(deviation_hz < 0.0, under, -over)
         if deviation_hz < 0.0:
             return _least(self.under, -deviation_hz)
         return -_least(self.over, deviation_hz)
@@ -61,7 +80,7 @@ def droop_in_force(settings: dict[str, float], p: Parameters) -> Droop:
     )
 
 
-def lag(value: float, target: float, olrt_s: float, dt_s: float) -> float:
+def lag(value: ShareT, target: ShareT, olrt_s: float, dt_s: float) -> ShareT:
     """Return `value` after `dt_s` of a first-order lag towards `target`."""
     if olrt_s <= 0.0:
         return target
@@ -77,6 +96,13 @@ def ramp(value: float, target: float, rate_per_s: float, dt_s: float) -> float:
 
 def _least(curves: Sequence[Curve], x: float) -> float:
     return min((curve(x) for curve in curves), default=0.0)
+
+
+def _least_each(curves: Sequence[Curve], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    if not curves:
+        return np.zeros_like(x)
+    least: NDArray[np.float64] = np.min([curve(x) for curve in curves], axis=0)
+    return least
 
 
 def _side(local: Curve, deadband_hz: float, k: float, nominal_hz: float) -> tuple[Curve, ...]:
