@@ -74,13 +74,28 @@ def account(fleet: Fleet, dt_s: float, p: Parameters) -> Fleet:
     if not len(fleet):
         return fleet
     dt_s = min(dt_s, LONGEST_S)
-    export_wh = fleet.delivered_w() * dt_s / 3600.0
-    stored_wh = np.where(export_wh > 0.0, export_wh / p.efficiency, export_wh * p.efficiency)
-    given_wh = fleet.own.given_wh + stored_wh
+    return charged(fleet, fleet.delivered_w() * dt_s / 3600.0, dt_s, p)
+
+
+def charged(fleet: Fleet, export_wh: Floats, dt_s: float, p: Parameters) -> Fleet:
+    """Return the fleet with the energy that each exported in the last `dt_s` put to its account.
+
+    Args:
+        fleet: The fleet; those that are `active` worked for the grid.
+        export_wh: Energy at the connector, positive exports, shape (n,).
+        dt_s: The time it took.
+        p: Efficiency and the day's budget.
+    """
+    given_wh = fleet.own.given_wh + stored_wh(export_wh, p)
     worked_wh = np.where(fleet.active, np.maximum(export_wh, 0.0), 0.0)
     leak_wh = day_budget_wh(fleet, p) * dt_s / DAY_S
     used_wh = np.maximum(fleet.own.used_wh + worked_wh - leak_wh, 0.0)
     return replace(fleet, own=replace(fleet.own, given_wh=given_wh, used_wh=used_wh))
+
+
+def stored_wh(export_wh: Floats, p: Parameters) -> Floats:
+    """Return what leaves the batteries for an export at the connector, losses included."""
+    return np.where(export_wh > 0.0, export_wh / p.efficiency, export_wh * p.efficiency)
 
 
 def day_budget_wh(fleet: Fleet, p: Parameters) -> Floats:

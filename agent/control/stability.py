@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.control.fleet import Floats
 from agent.control.parameters import Parameters
+
+Complexes = NDArray[np.complex128]
 
 BINS: Final = 48
 CUTS: Final = 8
@@ -160,17 +163,19 @@ def _loop_s(p: Parameters) -> float:
     return p.measurement_delay_s + 1.5 * TICK_S
 
 
-def _mean_phasor(
-    delays_s: Floats, weights: Floats
-) -> np.ndarray[tuple[int, ...], np.dtype[np.complex128]]:
+def _mean_phasor(delays_s: Floats, weights: Floats) -> Complexes:
     """Return E[exp(-jωτ)] over `OMEGA`; many delays are gathered in bins first."""
-    if delays_s.size > BINS:
-        low, high = float(delays_s.min()), float(delays_s.max())
-        edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
-        sums, _ = np.histogram(delays_s, edges, weights=weights)
-        delays_s, weights = edges[1:], sums  # the upper edge of a bin: the careful side
-    phases = np.exp(-1j * np.outer(OMEGA, delays_s))
-    result: np.ndarray[tuple[int, ...], np.dtype[np.complex128]] = phases @ (
-        weights / weights.sum()
-    )
-    return result
+    if delays_s.size <= BINS:
+        turns = np.exp(-1j * np.outer(OMEGA, delays_s))
+        few: Complexes = turns @ (weights / weights.sum())
+        return few
+    low, high = float(delays_s.min()), float(delays_s.max())
+    edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
+    sums, _ = np.histogram(delays_s, edges, weights=weights)
+    turn = np.exp(-1j * OMEGA * (edges[1] - edges[0]))
+    mean: Complexes = np.zeros(OMEGA.shape, np.complex128)
+    for weight in (sums / sums.sum())[::-1].tolist():  # Horner: bins lie at equal distances
+        mean = mean * turn + weight
+    # the upper edge of a bin: the careful side
+    late: Complexes = mean * np.exp(-1j * OMEGA * edges[1])
+    return late

@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from agent.comtrade import AnalogChannel, Record, configuration, data
 from agent.messages import Measurement, Validity
-from agent.processbus.events.comtrade import AnalogChannel, Record, configuration, data
 from agent.processbus.events.detector import Cause, EventDetector, EventRules
 from agent.processbus.events.recorder import EventRecorder
 from agent.processbus.events.store import EventStore, EventSummary, Retention, keep, list_events

@@ -8,8 +8,8 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.comtrade import AnalogChannel, Record
 from agent.messages import Measurement
-from agent.processbus.events.comtrade import AnalogChannel, Record
 from agent.processbus.events.detector import EventDetector, EventRules
 from agent.processbus.events.store import EventSummary, event_name
 from agent.processbus.groups import Group

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 
-from agent.processbus.events.comtrade import Record, configuration, data
+from agent.comtrade import Record, configuration, data
 
 _SUFFIXES: Final = (".json", ".cfg", ".dat")
 """Removed in this order: without its summary an event is no longer listed."""

@@ -4,54 +4,18 @@ from __future__ import annotations
 
 import datetime
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from agent.comtrade.record import AnalogChannel, Record
 
 _REVISION: Final = "2013"
 _FIRST_SAMPLE: Final = 1
 _MICROSECOND_S: Final = 1e-6
 _NO_LEAP_SECOND: Final = 0
 _LARGEST: Final = 99999.0
-
-
-@dataclass(frozen=True, slots=True)
-class AnalogChannel:
-    """One analog channel.
-
-    Attributes:
-        name: Channel identifier. `phase`: A, B, C or empty. `unit`: V, A, Hz…
-    """
-
-    name: str
-    phase: str
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is written.
-
-    Attributes:
-        station: Name of the place. `device`: the recorder, here the stream.
-        nominal_hz: Of the network. `rate_hz`: samples per second.
-        begin_utc_s: Instant of the first sample. `trigger_utc_s`: of the trigger.
-        channels: One for each row of `values`.
-        values: (channels, samples); NaN where a sample is missing.
-        time_quality: Quality of the time (C37.118 message time quality): 0 locked, 15 unknown.
-    """
-
-    station: str
-    device: str
-    nominal_hz: int
-    rate_hz: int
-    begin_utc_s: float
-    trigger_utc_s: float
-    channels: tuple[AnalogChannel, ...]
-    values: NDArray[np.float32]
-    time_quality: int = 0
 
 
 def configuration(record: Record) -> str:
