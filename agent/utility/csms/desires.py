@@ -39,11 +39,15 @@ class Scene:
 
 def desires(profiles: Iterable[Profile], scene: Scene) -> dict[Key, Desired]:
     """Return everything that the CSMS wants now."""
-    profiles = list(profiles)
+    places: dict[int, list[Profile]] = {}
+    for profile in profiles:
+        places.setdefault(profile.evse, []).append(profile)
+    general = places.pop(STATION, [])
     wanted: dict[Key, Desired] = {}
-    for evse in (STATION, *scene.running):
+    for evse in (STATION, *(scene.running if general else scene.running.keys() & places.keys())):
         running = scene.running.get(evse)
-        wish, until_s = wish_at(profiles, evse, running, scene.utc_s, scene.signal)
+        concerned = general + places.get(evse, [])
+        wish, until_s = wish_at(concerned, evse, running, scene.utc_s, scene.signal)
         if wish.profile is None:
             continue
         target = SITE if evse == STATION else scene.names[evse]

@@ -148,7 +148,9 @@ async def dial(
         stage = "tls" if address.tls is not None else "websocket"
         raise ConnectError(address.peer, stage, _words(error)) from error
     if made is None:  # closed in the middle of the upgrade
-        raise ConnectError(address.peer, "websocket", "the CSMS closed the connection")
+        # A TLS 1.3 server refuses a client's certificate after the handshake.
+        hint = " (does it accept our certificate?)" if address.tls is not None else ""
+        raise ConnectError(address.peer, "websocket", f"the CSMS closed the connection{hint}")
     trips = 1 if address.tls is None else 2  # TLS 1.3, then the upgrade
     return transport, made, (time.monotonic() - start_s) / trips
 

@@ -48,10 +48,6 @@ class Transactions:
             known = self.numbers[evse_id] = self._journal.number_of(evse_id)
         return known
 
-    def evse_id_of(self, number: int) -> str | None:
-        """Return which EVSE has a number; None for none."""
-        return next((name for name, each in self.numbers.items() if each == number), None)
-
     def follow(self, views: Iterable[EvseView], mono_s: float, utc_s: float) -> bool:
         """Take the fleet as it is; return whether anything was written.
 
