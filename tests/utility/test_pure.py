@@ -151,7 +151,7 @@ fields = st.dictionaries(
             "setpointReactive",
             "v2xBaseline",
         ]
-    ),  # fmt: skip
+    ),
     numbers,
 )
 points = st.lists(
