@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 from picows import WSError, WSListener, WSTransport, WSUpgradeRequest, WSUpgradeResponse, ws_connect
@@ -147,7 +147,7 @@ async def dial(
     except OSError as error:
         stage = "tls" if address.tls is not None else "websocket"
         raise ConnectError(address.peer, stage, _words(error)) from error
-    if made is None:  # closed in the middle of the upgrade
+    if cast(WSListener | None, made) is None:  # closed in the middle of the upgrade
         # A TLS 1.3 server refuses a client's certificate after the handshake.
         hint = " (does it accept our certificate?)" if address.tls is not None else ""
         raise ConnectError(address.peer, "websocket", f"the CSMS closed the connection{hint}")
