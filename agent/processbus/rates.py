@@ -16,6 +16,8 @@ ABSOLUTE_RATES_HZ: Final = (4000, 4800, 5760, 12800, 14400, 15360)
 NEEDED_S: Final = 0.03
 _TOLERANCE: Final = 0.08
 _LONGEST_STEP: Final = 1000
+_PAUSE_S: Final = 0.02
+"""A pause as long as this says nothing about the rate: counting begins again after it."""
 
 
 def rate_from_layout(layout: SvLayout, nominal_hz: int) -> int:
@@ -54,13 +56,12 @@ class RateFinder:
         counts, times = np.concatenate(self._counts), np.concatenate(self._times)
         if times[-1] - times[0] < NEEDED_S:
             return 0 if len(counts) < 4 * _LONGEST_STEP else 80 * self.nominal_hz
-        steps = np.diff(counts)
-        forward = (steps > 0) & (steps < _LONGEST_STEP)
-        samples = int(steps[forward].sum())
-        lasted_s = float(np.diff(times)[forward].sum())
-        if lasted_s < NEEDED_S * 0.8:
+        pause = np.flatnonzero(np.diff(times) > _PAUSE_S)
+        if len(pause):
+            begin = int(pause[-1]) + 1
+            self._counts, self._times = [counts[begin:]], [times[begin:]]
             return 0
-        return self._nearest(samples / lasted_s)
+        return self._nearest(_slope_hz(counts, times))
 
     def _nearest(self, measured_hz: float) -> int:
         candidates = {n * self.nominal_hz for n in SAMPLES_PER_CYCLE} | set(ABSOLUTE_RATES_HZ)
@@ -69,3 +70,17 @@ class RateFinder:
             return best
         self._counts, self._times = [], []
         return 0
+
+
+def _slope_hz(counts: NDArray[np.int64], times: NDArray[np.float64]) -> float:
+    """Samples a second: the slope of the counter over the arrivals.
+
+    Frames that overtake each other and frames that come twice cancel out of a slope; a counter
+    that begins again, in order or not, is one step.
+    """
+    steps = np.diff(counts)
+    steps = np.where(np.abs(steps) < _LONGEST_STEP, steps, -np.sign(steps))
+    place = np.concatenate(([0], np.cumsum(steps)))
+    since_s = times - times.mean()
+    spread = float(since_s @ since_s)
+    return float(since_s @ (place - place.mean())) / spread if spread else 0.0

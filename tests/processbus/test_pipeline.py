@@ -87,6 +87,51 @@ def test_duplicates_and_reordering_change_nothing_and_are_counted(player, unit):
     assert counters(player).conflicts == 0
 
 
+def with_redundancy_trailer(frames):
+    """Every frame on both LANs of a PRP network: sequence, LAN and size, suffix (IEC 62439-3)."""
+    length = int(frames.length[0])
+    rows = frames.rows(slice(None), length)
+    size = length - 14 + 6
+    parts = []
+    for lan, delay_ns in ((0xA000, 0), (0xB000, 40_000)):
+        trailer = np.zeros((len(rows), 6), dtype=np.uint8)
+        trailer[:, 0], trailer[:, 1] = np.arange(len(rows)) >> 8 & 0xFF, np.arange(len(rows)) & 0xFF
+        trailer[:, 2:4] = np.frombuffer((lan | size).to_bytes(2, "big"), np.uint8)
+        trailer[:, 4:] = (0x88, 0xFB)
+        both = np.concatenate([rows, trailer], axis=1)
+        parts.append(frames_of_rows(both, frames.time_ns + delay_ns))
+    return parts
+
+
+def test_both_lans_of_a_redundant_network_are_one_stream(player, unit):
+    one, other = with_redundancy_trailer(unit.frames(0, 8000))
+    reports = settled(player.play(join(one, other)))
+    assert {m.quality for m in reports} == {Validity.GOOD}
+    assert len({m.t_utc_s for m in reports}) == len(reports) > 60
+    assert counters(player).duplicates >= 7000
+    assert counters(player).lost == counters(player).conflicts == 0
+
+
+def test_one_lan_of_a_redundant_network_is_enough(player, unit):
+    one, _ = with_redundancy_trailer(unit.frames(0, 8000))
+    assert {m.quality for m in settled(player.play(one))} == {Validity.GOOD}
+
+
+@pytest.mark.parametrize("rate_hz", [4000, 4800, 14400])
+def test_a_network_that_reorders_and_loses_from_the_first_frame_on(filters, rate_hz):
+    """2 ms of jitter let frames overtake each other by up to thirty; 1 % are lost."""
+    player, rng = Player(filters), np.random.default_rng(1)
+    frames = Unit(rate_hz=rate_hz, f_hz=50.03).frames(0, 2 * rate_hz)
+    times = frames.time_ns + rng.integers(0, 2_000_000, len(frames))
+    order = np.argsort(times, kind="stable")
+    order = order[rng.random(len(order)) > 0.01]
+    reports = settled(player.play(dataclasses.replace(frames, time_ns=times).select(order)))
+    assert player.pipeline.table.tracks[0].rate_hz == rate_hz
+    assert len(reports) > 60
+    assert all(abs(m.f_hz - 50.03) < 2e-3 for m in reports)
+    assert {m.quality for m in reports} <= {Validity.GOOD, Validity.QUESTIONABLE}
+
+
 def test_a_sample_that_comes_twice_with_other_values_is_not_believed(player, unit):
     forged = Unit(v_v=400.0).frames(5000, 5040)
     reports = settled(player.play(join(unit.frames(0, 8000), forged)))

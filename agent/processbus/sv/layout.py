@@ -159,13 +159,26 @@ def _layout(frame: bytes, header: Header, fields: list[dict[int, Element]]) -> S
             for asdu in fields
         ),
         data_length=data_length,
-        changing=tuple(
-            (asdu[tag].begin, asdu[tag].end - asdu[tag].begin)
-            for asdu in fields
-            for tag in _CHANGING
-            if tag in asdu
-        ),
+        changing=(*_changing(fields), *_trailer(frame, header)),
     )
+
+
+def _changing(fields: list[dict[int, Element]]) -> list[tuple[int, int]]:
+    return [
+        (asdu[tag].begin, asdu[tag].end - asdu[tag].begin)
+        for asdu in fields
+        for tag in _CHANGING
+        if tag in asdu
+    ]
+
+
+def _trailer(frame: bytes, header: Header) -> list[tuple[int, int]]:
+    """What follows the APDU is not the stream's: padding, or the counter of a redundant network.
+
+    Every frame on a LAN of the Parallel Redundancy Protocol ends with its own sequence number
+    (RCT, IEC 62439-3:2021, 4.2.7.3).
+    """
+    return [(header.end, len(frame) - header.end)] if header.end < len(frame) else []
 
 
 def _fixed(frame: bytes, asdu: dict[int, Element]) -> list[tuple[int, bytes]]:
