@@ -24,6 +24,11 @@ class AddressBook:
         self._stamp: tuple[float, ...] = ()
         self._tls: ssl.SSLContext | None = None
 
+    @property
+    def peer(self) -> str:
+        """Host and port of the CSMS, for people."""
+        return Address(self._settings.url, "", ()).peer
+
     def of(self, identity: str, protocols: tuple[str, ...] = ()) -> Address:
         """Return the address under which a station is known.
 

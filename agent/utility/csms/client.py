@@ -155,7 +155,8 @@ class CsmsClient:
             payload = wording16.boot(self._identity, release)
         else:
             payload = wording2.boot(self._identity, release, reason)
-        return await connection.call("BootNotification", payload)
+        timeout_s = self.settings.handshake_timeout_s
+        return await connection.call("BootNotification", payload, timeout_s)
 
     async def _attempt(self) -> None:
         """One connection, from the first packet to its end."""
@@ -206,10 +207,7 @@ class CsmsClient:
         while True:
             self._changed("booting")
             try:
-                async with asyncio.timeout(self.settings.handshake_timeout_s):
-                    answer = await self.boot(connection, self._boot_reason)
-            except TimeoutError as error:
-                raise HandshakeTimeoutError(self.state.peer, "boot") from error
+                answer = await self.boot(connection, self._boot_reason)
             except CallError as error:
                 if error.code == "Timeout":
                     raise HandshakeTimeoutError(self.state.peer, "boot") from error

@@ -62,8 +62,13 @@ class CsmsConnection(WSListener):
         self._parts: list[bytes] = []
         self._silent = 0
 
-    async def call(self, action: str, payload: Payload) -> Payload:
+    async def call(self, action: str, payload: Payload, timeout_s: float | None = None) -> Payload:
         """Ask the CSMS and return its answer.
+
+        Args:
+            action: What is asked.
+            payload: With which values.
+            timeout_s: Time to answer; what the measured round trips say where None.
 
         Raises:
             CallError: It refuses, does not answer in time, or the connection is lost
@@ -72,7 +77,8 @@ class CsmsConnection(WSListener):
         if self._transport is None:
             raise CallError("Closed", "the connection was lost")
         future: asyncio.Future[Payload] = asyncio.get_running_loop().create_future()
-        self._session.call(action, payload, tag=future, timeout_s=self._trip.timeout_s)
+        wait_s = self._trip.timeout_s if timeout_s is None else timeout_s
+        self._session.call(action, payload, tag=future, timeout_s=wait_s)
         self._flush()
         return await future
 

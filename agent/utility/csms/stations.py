@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 from loguru import logger
 
-from agent.errors import ConfigurationError, HandshakeTimeoutError, ProtocolError
+from agent.errors import AlarmCode, ConfigurationError, HandshakeTimeoutError, ProtocolError
 from agent.messages import EvseView, Snapshot, StationCall
 from agent.ocpp import CallError, ErrorCode, Payload, Version
 from agent.utility.context import Context
@@ -30,6 +30,8 @@ from agent.utility.csms.pacing import Backoff, RoundTrip
 AT_ONCE: Final = 16
 """Stations that connect at the same time."""
 SPREAD_S: Final = 2.0
+SOURCE: Final = "csms-stations"
+"""One source for all of them: a thousand stations are one condition."""
 LOOK_S: Final = 1.0
 _VERSIONS: Final = {version.label: version for version in Version} | {
     version.subprotocol: version for version in Version
@@ -38,6 +40,7 @@ _POWER: Final = frozenset({
     "AFRRSignal", "RemoteStartTransaction", "RequestStartTransaction", "SetChargingProfile",
     "UpdateDynamicSchedule",
 })  # fmt: skip
+_ADVICE: Final = "check network and [utility] url; does the CSMS know the station's identity?"
 _REFUSAL: Final = "power is ordered of the gateway, not of a single station behind it"
 
 
@@ -123,7 +126,8 @@ class StationLinks:
                 link.backoff.held(time.monotonic() - started_s)
             except HandshakeTimeoutError as error:
                 self._context.count("csms_handshake_timeouts")
-                logger.warning("station {}: {}", link.identity, error)
+                text = f"{error}, for station {link.identity}"
+                self._context.alarm(AlarmCode.HANDSHAKE_TIMEOUT, True, SOURCE, text, _ADVICE)
             except (ProtocolError, ConfigurationError) as error:
                 logger.warning("station {}: no CSMS: {}", link.identity, error)
             finally:
@@ -164,10 +168,17 @@ class StationLinks:
             make = {"vendorName": vendor[:50], "model": model[:20]}
             payload = {"reason": "Unknown", "chargingStation": make}
         while True:
-            answer = await connection.call("BootNotification", payload)
+            timeout_s = self._settings.handshake_timeout_s
+            try:
+                answer = await connection.call("BootNotification", payload, timeout_s)
+            except CallError as error:
+                if error.code == "Timeout":
+                    raise HandshakeTimeoutError(self._addresses.peer, "boot") from error
+                raise
             interval_s = float(answer.get("interval", 0)) or 60.0
             if answer["status"] == "Accepted":
                 link.accepted = True
+                self._context.alarm(AlarmCode.HANDSHAKE_TIMEOUT, False, SOURCE, "", "")
                 return interval_s
             await asyncio.sleep(interval_s)
 
