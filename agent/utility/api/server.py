@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 
 from agent.config.utility import Utility
 from agent.errors import ConfigurationError, Finding, UnavailableError
+from agent.utility.api.protocol import PatientProtocol
 
 CONNECTIONS_MAX: Final = 256
 HEADERS_MAX: Final = 16 * 1024
@@ -40,7 +42,7 @@ class ApiServer:
             access_log=False,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=PatientProtocol,
             proxy_headers=False,
             server_header=False,
             limit_concurrency=CONNECTIONS_MAX,
@@ -51,6 +53,7 @@ class ApiServer:
         self._config.load()
         self._config.ssl = tls_context(settings)
         self._socket = _listen(settings)
+        self._handshake_s = settings.handshake_timeout_s
 
     @property
     def port(self) -> int:
@@ -64,13 +67,36 @@ class ApiServer:
         scheme = "https" if self._config.ssl else "http"
         logger.info("dispatch and OCPI at {}://{}:{}", scheme, host, port)
         try:
-            await _Server(self._config).serve(sockets=[self._socket])
+            await _Server(self._config, self._handshake_s).serve(sockets=[self._socket])
         finally:
             self._socket.close()
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the worker."""
+    """Leaves the signals to the worker, and bounds the TLS handshake."""
+
+    def __init__(self, config: uvicorn.Config, handshake_s: float) -> None:
+        super().__init__(config)
+        self._handshake_s = handshake_s
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen at the socket that is open already."""
+        config, loop = self.config, asyncio.get_running_loop()
+
+        def protocol() -> asyncio.Protocol:
+            return PatientProtocol(config, self.server_state, {})
+
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=sock,
+                ssl=config.ssl,
+                backlog=BACKLOG,
+                ssl_handshake_timeout=self._handshake_s if config.ssl else None,
+            )
+            for sock in sockets or ()
+        ]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

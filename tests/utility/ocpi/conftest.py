@@ -67,7 +67,7 @@ async def serving(app):
     """An application on a free port; yields the port."""
     sock = _listen(Utility())
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-    running = asyncio.create_task(_Server(config).serve(sockets=[sock]))
+    running = asyncio.create_task(_Server(config, HANG_S).serve(sockets=[sock]))
     try:
         yield sock.getsockname()[1]
     finally:
