@@ -41,7 +41,7 @@ def test_the_seeds_command_with_key_authority_and_url_from_the_configuration(too
     async def scenario():
         async with tools.Csms(tls=pki.server_context()) as csms:
             path = config(tmp_path, csms.url, ca=pki.ca, certificate=certificate, key=key)
-            options = ("--config", path, "--for", "6s")
+            options = ("--config", path, "--for", "3s")
             code, output, errors = await client("–connect", "–cert", certificate, *options)
             assert code == 0, output + errors
             assert "connected: OCPP 2.1" in output
@@ -58,7 +58,7 @@ def test_the_key_beside_the_certificate_is_found(tools, pki, tmp_path):
         async with tools.Csms(tls=pki.server_context()) as csms:
             code, output, errors = await client(
                 *("--connect", "--cert", certificate, "--ca", pki.ca, "--url", csms.url),
-                *("--identity", "GW7", "--json", "--for", "6s", "--config", tmp_path / "none.toml"),
+                *("--identity", "GW7", "--json", "--for", "3s", "--config", tmp_path / "none.toml"),
             )
             assert code == 0, errors
             rows = [json.loads(line) for line in output.splitlines()]

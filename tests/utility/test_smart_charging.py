@@ -132,7 +132,7 @@ def test_duration_is_a_dead_man_and_a_start_in_the_future_waits(make_site, tools
             assert site.of(RequestKind.WATT_SETPOINT, test=True)  # the control was asked
             await tools.until(lambda: (V2X, "watt-setpoint") in site.in_force(), "its start")
             await tools.until(lambda: site.in_force() == {}, "its end")
-            await tools.until(lambda: site.client.smart.profiles == {}, "it is forgotten")
+            await tools.until(lambda: site.client.smart.store.by_id == {}, "it is forgotten")
 
     run(scenario)
 
@@ -205,10 +205,10 @@ def test_profiles_are_reported_and_those_of_the_station_survive_a_restart(make_s
                 assert [each["tbc"] for each in reports] == [True, False]
                 assert site.in_force()[V2X, "charge-limit"] == 3000
                 site.change(V2X, plugged=False)
-                await tools.until(lambda: list(site.client.smart.profiles) == [10], "its end")
+                await tools.until(lambda: list(site.client.smart.store.by_id) == [10], "its end")
                 folder = site.settings.gateway.state_dir.parent
             async with make_site(csms, [tools.evse()], folder=folder) as again:
-                assert list(again.client.smart.profiles) == [10]
+                assert list(again.client.smart.store.by_id) == [10]
                 await tools.until(lambda: again.in_force().get((V2X, "charge-limit")) == 4000)
 
     run(scenario)

@@ -302,7 +302,7 @@ class CsmsClient:
             csms_thinned=float(self.journal.thinned),
             csms_transactions=float(len(self.transactions.running)),
             csms_clock_skew_ms=self.state.skew_s * 1e3,
-            csms_profiles=float(len(self.smart.profiles)),
+            csms_profiles=float(len(self.smart.store)),
         )
 
 

@@ -15,10 +15,11 @@ from agent.errors import RefusedError
 from agent.messages import EvseView
 from agent.ocpp import CallError, Payload, Version
 from agent.ocpp.composite import STATION, Running, Wish, composite, composite_payload
-from agent.ocpp.schedules import Kind, Profile, Purpose, profile_of, read_profile
+from agent.ocpp.schedules import Profile, Purpose, read_profile
 from agent.utility.context import Context
 from agent.utility.csms.desires import Scene, desires, discharge_refusal, narrowest, requests_of
 from agent.utility.csms.journal import Journal
+from agent.utility.csms.profile_store import ProfileStore
 from agent.utility.csms.transactions import Transactions
 from agent.utility.csms.wishes import Desired, Key, WishBook
 
@@ -32,7 +33,7 @@ class SmartCharging:
     """Charging profiles of the CSMS, and the wishes that follow from them.
 
     Attributes:
-        profiles: By id.
+        store: The profiles.
         heard_s: Monotonic instant at which the CSMS was last heard; its owner keeps it.
         signal: The last AFRRSignal.
         others: Make further wishes (DER controls).
@@ -51,14 +52,8 @@ class SmartCharging:
         self.others: list[Callable[[Scene], dict[Key, Desired]]] = []
         self._clock = StepDetector()
         self._pulled_s: dict[int, float] = {}
-        self.profiles: dict[int, Profile] = {}
-        for evse, t_utc_s, raw in journal.profiles():
-            try:
-                profile = profile_of(raw, evse, self._settings.volts, t_utc_s)
-            except (RefusedError, KeyError, ValueError) as error:
-                logger.warning("a kept charging profile cannot be used: {}", error)
-                continue
-            self.profiles[profile.profile_id] = profile
+        self.store = ProfileStore(journal, self._settings.volts)
+        self._lock = asyncio.Lock()
 
     async def set_profile(self, version: Version, payload: Payload) -> Payload:
         """Answer SetChargingProfile: accepted once the control takes what it wants now."""
@@ -68,15 +63,14 @@ class SmartCharging:
             await self._check_wishes(profile)
         except RefusedError as error:
             return self._rejected(version, "InvalidProfile", str(error))
-        before = dict(self.profiles)
-        self._install(profile)
-        refused = await self.renew()
-        mine = refused.keys() & self._keys_of(profile)
-        if mine:
-            self.profiles = before
-            await self.renew()
-            return self._rejected(version, "Refused", refused[next(iter(mine))])
-        self._keep(before, profile)
+        async with self._lock:
+            before = self.store.install(profile)
+            reason = await self._refusal_of(profile)
+            if reason:
+                self.store.restore(before)
+                await self.renew()
+                return self._rejected(version, "Refused", reason)
+            self.store.keep(before, profile)
         self._context.audit("setting", "csms", f"charging profile {_name(profile)} accepted")
         return {"status": "Accepted"}
 
@@ -88,15 +82,11 @@ class SmartCharging:
         else:
             wanted_id = payload.get("chargingProfileId")
             criteria = payload.get("chargingProfileCriteria", {})
-        gone = [
-            each.profile_id
-            for each in self.profiles.values()
-            if (each.profile_id == wanted_id if wanted_id is not None else _fits(each, criteria))
-        ]
-        for profile_id in gone:
-            del self.profiles[profile_id]
-        self._journal.drop_profiles(gone)
-        await self.renew()
+        async with self._lock:
+            ids = None if wanted_id is None else {wanted_id}
+            gone = [each.profile_id for each in self.store.matching(ids, criteria)]
+            self.store.remove(gone)
+            await self.renew()
         return {"status": "Accepted" if gone else "Unknown"}
 
     async def update(self, payload: Payload) -> Payload:
@@ -105,14 +95,15 @@ class SmartCharging:
 
     async def afrr(self, payload: Payload) -> Payload:
         """Answer AFRRSignal (2.1, Q07): profiles give the signal its meaning."""
-        if not any(p.signal_watt for each in self.profiles.values() for p in each.periods):
+        if not any(period.signal_watt for each in self.store for period in each.periods):
             text = "no charging profile has a v2xSignalWattCurve"
             return self._rejected(Version.V21, "NoProfile", text)
-        before, self.signal = self.signal, int(payload["signal"])
-        refused = await self.renew()
-        if refused:
-            self.signal = before
-            return self._rejected(Version.V21, "Refused", next(iter(refused.values())))
+        async with self._lock:
+            before, self.signal = self.signal, int(payload["signal"])
+            refused = await self.renew()
+            if refused:
+                self.signal = before
+                return self._rejected(Version.V21, "Refused", next(iter(refused.values())))
         return {"status": "Accepted"}
 
     def composite(self, version: Version, payload: Payload) -> Payload:
@@ -123,9 +114,7 @@ class SmartCharging:
             return self._rejected(version, "UnknownEvse", f"there is no EVSE {evse}")
         now_s = time.time()
         running = self._running().get(evse)
-        parts = composite(
-            self.profiles.values(), evse, running, now_s, payload["duration"], self.signal
-        )
+        parts = composite(self.store, evse, running, now_s, payload["duration"], self.signal)
         unit = payload.get("chargingRateUnit", "W")
         return composite_payload(
             version,
@@ -141,13 +130,8 @@ class SmartCharging:
     def report(self, payload: Payload) -> list[Payload]:
         """Return the ReportChargingProfiles that a GetChargingProfiles asks for."""
         criteria = payload["chargingProfile"]
-        ids = criteria.get("chargingProfileId")
         wanted = {**criteria, "evseId": payload.get("evseId")}
-        found = [
-            each
-            for each in self.profiles.values()
-            if (each.profile_id in ids if ids else _fits(each, wanted))
-        ]
+        found = self.store.matching(criteria.get("chargingProfileId"), wanted)
         return [
             {
                 "requestId": payload["requestId"],
@@ -163,10 +147,10 @@ class SmartCharging:
         """Make the control's requests what the profiles say now; return what it refuses."""
         mono_s, utc_s = time.monotonic(), time.time()
         if step_s := self._clock.observe(utc_s, mono_s):
-            self._shift(step_s)
-        self._drop_ended(utc_s)
+            self.store.shift(step_s)
+        self.store.drop_ended(self._transactions.running.keys(), utc_s)
         scene = self.scene()
-        wanted = desires(self.profiles.values(), scene)
+        wanted = desires(self.store, scene)
         for other in self.others:
             wanted = narrowest(wanted, other(scene))
         self.wishes.expire(mono_s)
@@ -175,7 +159,9 @@ class SmartCharging:
     async def pull(self, call: Call) -> None:
         """Ask for the values of dynamic profiles whose time has come (K28, PullDynamic…)."""
         now_s = time.monotonic()
-        for profile in tuple(self.profiles.values()):
+        known = self.store.by_id
+        self._pulled_s = {n: at_s for n, at_s in self._pulled_s.items() if n in known}
+        for profile in self.store:
             last_s = self._pulled_s.setdefault(profile.profile_id, now_s)
             if profile.pull_s <= 0.0 or now_s - last_s < profile.pull_s:
                 continue
@@ -190,23 +176,29 @@ class SmartCharging:
                 await self._renew_profile(profile.profile_id, answer["scheduleUpdate"])
 
     async def _renew_profile(self, profile_id: int, update: Mapping[str, float]) -> Payload:
-        profile = self.profiles.get(profile_id)
-        if profile is None:
-            text = f"there is no profile {profile_id}"
-            return self._rejected(Version.V21, "InvalidProfileId", text)
-        try:
-            renewed = profile.renewed(update, time.time(), self._settings.volts)
-            renewed = self._placed(Version.V21, renewed)
-        except RefusedError as error:
-            return self._rejected(Version.V21, "InvalidSchedule", str(error))
-        self.profiles[profile_id] = renewed
-        refused = await self.renew()
-        mine = refused.keys() & self._keys_of(renewed)
-        if mine:
-            self.profiles[profile_id] = profile
-            await self.renew()
-            return self._rejected(Version.V21, "Refused", refused[next(iter(mine))])
+        async with self._lock:
+            profile = self.store.by_id.get(profile_id)
+            if profile is None:
+                text = f"there is no profile {profile_id}"
+                return self._rejected(Version.V21, "InvalidProfileId", text)
+            try:
+                renewed = profile.renewed(update, time.time(), self._settings.volts)
+                renewed = self._placed(Version.V21, renewed)
+            except RefusedError as error:
+                return self._rejected(Version.V21, "InvalidSchedule", str(error))
+            before = self.store.install(renewed)
+            reason = await self._refusal_of(renewed)
+            if reason:
+                self.store.restore(before)
+                await self.renew()
+                return self._rejected(Version.V21, "Refused", reason)
         return {"status": "Accepted"}
+
+    async def _refusal_of(self, profile: Profile) -> str:
+        """Carry out what the profiles say; return why the control refuses a part of this one."""
+        refused = await self.renew()
+        mine = refused.keys() & set(desires([profile], self.scene()))
+        return refused[next(iter(mine))] if mine else ""
 
     def _placed(self, version: Version, profile: Profile) -> Profile:
         """Return the profile with our name of its transaction.
@@ -223,7 +215,7 @@ class SmartCharging:
             raise RefusedError("the droop is a setting of the station: LocalFrequency on EVSE 0")
         if reason := discharge_refusal(profile, views):
             raise RefusedError(reason)
-        if len(self.profiles) >= MAX_PROFILES and profile.profile_id not in self.profiles:
+        if len(self.store) >= MAX_PROFILES and profile.profile_id not in self.store.by_id:
             raise RefusedError(f"there are {MAX_PROFILES} profiles already")
         return profile
 
@@ -262,27 +254,6 @@ class SmartCharging:
         if reason := next(filter(None, reasons), ""):
             raise RefusedError(reason)
 
-    def _install(self, profile: Profile) -> None:
-        """It replaces the one of its id, and one of its place and level (K01.FR.39)."""
-        place = (profile.evse, profile.purpose, profile.stack_level)
-        self.profiles = {
-            each.profile_id: each
-            for each in self.profiles.values()
-            if (each.evse, each.purpose, each.stack_level) != place
-        }
-        self.profiles[profile.profile_id] = profile
-
-    def _keep(self, before: Mapping[int, Profile], profile: Profile) -> None:
-        self._journal.drop_profiles(before.keys() - self.profiles.keys())
-        if profile.purpose is not Purpose.TX and profile.kind is not Kind.DYNAMIC:
-            self._journal.put_profile(
-                profile.profile_id, profile.evse, profile.received_utc_s, profile.payload
-            )
-
-    def _keys_of(self, profile: Profile) -> set[Key]:
-        """Return the requests that a profile has a part in now."""
-        return set(desires([profile], self.scene()))
-
     def scene(self) -> Scene:
         """Return what profiles and DER controls are read against, now."""
         running = self._running()
@@ -309,26 +280,6 @@ class SmartCharging:
         views = {self._transactions.number_of(view.evse_id): view for view in self._context.fleet}
         return views if evse == STATION else {n: v for n, v in views.items() if n == evse}
 
-    def _drop_ended(self, utc_s: float) -> None:
-        """A TxProfile goes with its transaction (K01.FR.37), a dynamic one with its time."""
-        running = self._transactions.running
-        for profile in tuple(self.profiles.values()):
-            ended = profile.purpose is Purpose.TX and profile.evse not in running
-            over = utc_s >= min(profile.valid_to_s, _end_of(profile))
-            if ended or over:
-                del self.profiles[profile.profile_id]
-                self._journal.drop_profiles([profile.profile_id])
-
-    def _shift(self, step_s: float) -> None:
-        """The wall clock jumped: what counts from its arrival goes on as if it had not."""
-        for profile in tuple(self.profiles.values()):
-            if profile.kind is Kind.DYNAMIC:
-                self.profiles[profile.profile_id] = dataclasses.replace(
-                    profile,
-                    start_utc_s=profile.start_utc_s + step_s,
-                    received_utc_s=profile.received_utc_s + step_s,
-                )
-
     def _rejected(self, version: Version, code: str, text: str) -> Payload:
         logger.warning("the CSMS's order is refused: {}", text)
         self._context.audit("refusal", "csms", text)
@@ -336,24 +287,6 @@ class SmartCharging:
         if version is Version.V16:
             return {"status": "Rejected"}
         return {"status": "Rejected", "statusInfo": {"reasonCode": code, "additionalInfo": text}}
-
-
-def _fits(profile: Profile, criteria: Mapping[str, object]) -> bool:
-    purpose = criteria.get("chargingProfilePurpose")
-    if isinstance(purpose, str):
-        purpose = purpose.replace("ChargePointMax", "ChargingStationMax")
-    return (
-        purpose in (None, profile.purpose.value)
-        and criteria.get("stackLevel") in (None, profile.stack_level)
-        and criteria.get("evseId") in (None, profile.evse)
-    )
-
-
-def _end_of(profile: Profile) -> float:
-    """UTC second after which a profile never holds again."""
-    if profile.recurrence_s or profile.kind is Kind.RELATIVE:
-        return float("inf")
-    return profile.start_utc_s + profile.duration_s
 
 
 def _name(profile: Profile) -> str:
