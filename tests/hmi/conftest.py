@@ -19,6 +19,7 @@ from agent.errors import AlarmCode
 from agent.hmi.page.passwords import UserRole, new_line
 from agent.link import Hub, Peer
 from agent.messages import (
+    Acknowledge,
     Alarm,
     AnyMessage,
     ControlRequest,
@@ -160,17 +161,17 @@ class Control:
             self.counters = message.counters
             return
         self.heard.append(message)
-        if isinstance(message, ControlRequest):
+        if isinstance(message, ControlRequest | Acknowledge):
             hub.send(peer, self._answer(message))
 
-    def _answer(self, request: ControlRequest) -> RequestOutcome:
+    def _answer(self, request: ControlRequest | Acknowledge) -> RequestOutcome:
         status = RequestStatus.ACCEPTED
-        if request.kind is RequestKind.ACKNOWLEDGE:
-            known = self.alarms.get(request.setting)
+        if isinstance(request, Acknowledge):
+            name = f"{request.code} {request.source}"
+            known = self.alarms.get(name)
             status = RequestStatus.COMPLETED if known else RequestStatus.REFUSED
             if known is not None:
-                seen = msgspec.structs.replace(known, acknowledged=True)
-                self.alarms[request.setting] = seen
+                self.alarms[name] = msgspec.structs.replace(known, acknowledged=True)
         return RequestOutcome(request.request_id, status, t_utc_s=time.time())
 
     def raise_alarm(self, raised: Alarm) -> None:
@@ -206,7 +207,10 @@ class Gateway:
 
     def stop(self) -> int:
         self.control.stop()
-        return self.process.wait(30)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
 
     def log(self) -> str:
         return (self.folder / "hmi.log").read_text()
