@@ -27,10 +27,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 def run(arguments: argparse.Namespace) -> int:
     """List what the process bus recorded; needs no running daemon."""
     # Here, so that the other verbs do not wait for numpy.
-    from agent.processbus.bus import events_folder
+    from agent.hmi.records import event_folder
     from agent.processbus.events.store import list_events
 
-    folder = events_folder(load_settings(arguments.config))
+    folder = event_folder(load_settings(arguments.config).gateway.state_dir)
     events = list_events(folder)
     if arguments.json:
         print(json.dumps({"folder": str(folder), "events": plain(events)}))

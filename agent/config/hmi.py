@@ -51,7 +51,7 @@ class Hmi(Section, frozen=True, kw_only=True):
             hint = "set certificate and key, or host = '127.0.0.1'"
             found.append(("certificate", "beyond this machine the page needs TLS", hint))
         if self.users is None:
-            hint = "v2g-ctl user NAME --role viewer --file /etc/v2g/hmi-users.conf"
+            hint = "v2g-ctl user NAME --role viewer --file /etc/v2g/pki/hmi/users"
             found.append(("users", "beyond this machine the page needs users with roles", hint))
         return found
 

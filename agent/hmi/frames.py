@@ -87,9 +87,11 @@ def alarms(snapshot: Snapshot) -> dict[str, Any]:
 
 def health(situation: Situation, snapshot: Snapshot) -> dict[str, Any]:
     """Return what changes slowly: sources, subscriptions, workers, certificates, clock."""
-    deciding = snapshot.measurement
+    name = snapshot.measurement.source if snapshot.measurement is not None else ""
+    deciding = next((each for each in situation.sources if each.source == name), None)
     return {
-        "sources": [_source(each, deciding, snapshot.mono_s) for each in situation.sources],
+        # All as they were at one instant: a moving frequency must not look like a disagreement.
+        "sources": [_source(each, deciding, situation.sources_s) for each in situation.sources],
         "subscriptions": [_subscription(each) for each in snapshot.subscriptions],
         "workers": [_worker(worker) for worker in snapshot.workers],
         "certificates": [each for worker in snapshot.workers for each in _certificates(worker)],

@@ -37,6 +37,7 @@ class Situation:
         self.snapshot: Snapshot | None = None
         self.evses: dict[str, EvseView] = {}
         self.sources: tuple[Measurement, ...] = ()
+        self.sources_s = 0.0
         self.points: deque[TracePoint] = deque(maxlen=round(TRACE_S * frames_per_s))
         self._changed: set[str] = set()
         self._gone: set[str] = set()
@@ -50,7 +51,7 @@ class Situation:
             self._gone |= gone
             self._changed -= gone
             self.evses = views
-            self.sources = snapshot.sources
+            self.sources, self.sources_s = snapshot.sources, snapshot.mono_s
         else:
             self.evses |= views
         self._gone -= views.keys()

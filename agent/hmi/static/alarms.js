@@ -57,7 +57,7 @@ export class Alarms {
     const node = element("li", { className: "order" },
       `Order in force: ${order.kind}${setting}${value} at ${order.target}, by ${order.origin} (${order.authority}), until ${shortTime(order.ends)}`);
     if (this.operator && order.authority !== "safety") {
-      node.append(this.button("End it", order.id, `End ${order.kind} by ${order.origin}`, { type: "resume", order: order.id }));
+      node.append(this.button("End it", order.id, `End it: ${order.kind} by ${order.origin}`, { type: "resume", order: order.id }));
     }
     return node;
   }

@@ -2,9 +2,9 @@
 import { palette } from "./chart.js";
 import { byId, element, fixed, isoTime, put } from "./format.js";
 
-const PHASES = [
-  { color: "#0072b2", dash: "solid" }, { color: "#d55e00", dash: "dash" }, { color: "#8a8f94", dash: "dot" },
-];
+// Three phases by colour (Okabe and Ito), by lightness and by dash.
+const DASHES = ["solid", "dash", "dot"];
+const COLOURS = { light: ["#0072b2", "#b34700", "#5d666e"], dark: ["#6cc0f0", "#e69f00", "#c3c8cc"] };
 const PERIOD_MS = 15000;
 
 export class Events {
@@ -33,7 +33,7 @@ export class Events {
 
   row(event) {
     const button = element("button", { type: "button", className: "small", textContent: "Open",
-      ariaLabel: `Waveforms of ${isoTime(event.t_utc_s)}` });
+      ariaLabel: `Open the waveforms of ${isoTime(event.t_utc_s)}` });
     button.addEventListener("click", () => this.open(event));
     const cell = (textContent, className = "") => element("td", { textContent, className });
     return element("tr", {}, element("th", { scope: "row", textContent: isoTime(event.t_utc_s) }), cell(event.cause),
@@ -82,10 +82,11 @@ function loadPlotly() {
 }
 
 function plot({ t_s: times, channels }) {
+  const colours = COLOURS[document.documentElement.dataset.theme];
   const units = [...new Set(channels.map(({ unit }) => unit))];
   const traces = units.flatMap((unit, row) => channels.filter((channel) => channel.unit === unit)
     .map((channel, at) => ({ x: times, y: channel.values, name: channel.name, type: "scatter", mode: "lines",
-      xaxis: "x", yaxis: row === 0 ? "y" : `y${row + 1}`, line: { width: 1.3, ...PHASES[at % 3] } })));
+      xaxis: "x", yaxis: row === 0 ? "y" : `y${row + 1}`, line: { width: 1.3, color: colours[at % 3], dash: DASHES[at % 3] } })));
   const layout = { paper_bgcolor: palette.panel, plot_bgcolor: palette.panel, font: { color: palette.muted, size: 12 },
     margin: { l: 64, r: 12, t: 8, b: 40 }, showlegend: true, legend: { orientation: "h", y: 1.06 }, hovermode: "x unified",
     xaxis: { title: { text: "s from the beginning" }, gridcolor: palette.soft, zerolinecolor: palette.soft, anchor: units.length > 1 ? `y${units.length}` : "y" } };
