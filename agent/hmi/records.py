@@ -1,14 +1,14 @@
 """Recorded events for the page: their list, their waveforms, their scores.
 
-The process bus records them as COMTRADE (IEC 60255-24:2013) with a summary; `v2g-study` may lay a
-score beside one (`NAME.score.json`). The page gets the envelope of each waveform: of every short
-span the least and the greatest sample, so that no peak is lost at any zoom of the first view.
+The process bus records them as COMTRADE (IEC 60255-24:2013) with a summary; `v2g-study event` may
+lay scores beside one (`NAME-scores/scores.json`). The page gets the envelope of each waveform: of
+every short span the least and the greatest sample, so that no peak is lost on a screen.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.comtrade import read_comtrade
 from agent.errors import DecodeError
 
 NEWEST: Final = 100
@@ -23,24 +24,7 @@ POINTS: Final = 3000
 """Points of a waveform that the page gets; a screen shows no more."""
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _LARGEST: Final = 64 << 20
-_ANALOG_FIELDS: Final = 13
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What one COMTRADE record holds.
-
-    Attributes:
-        names, units: Of the channels. `values`: (channels, samples), NaN where missing.
-        rate_hz: Samples a second. `begin`, `trigger`: as the file has them, UTC.
-    """
-
-    names: tuple[str, ...]
-    units: tuple[str, ...]
-    values: NDArray[np.float64]
-    rate_hz: float
-    begin: str
-    trigger: str
+_SHOWN: Final = ("name", "value", "unit", "passed", "note")
 
 
 def event_folder(state_dir: Path) -> Path:
@@ -80,77 +64,58 @@ class Records:
 
         Raises:
             OSError: There is no such event.
-            DecodeError: Its files are not what they should be.
+            DecodeError: Not a name, or more than a page can show.
+            ConfigurationError: Its files are not a COMTRADE record.
         """
         if not _NAME.fullmatch(name) or name.startswith("."):
             raise DecodeError("not the name of an event")
         folder = event_folder(self._state_dir)
-        recording = read_comtrade(folder / f"{name}.cfg")
-        times_s, channels = envelope(recording)
+        if (folder / f"{name}.dat").stat().st_size > _LARGEST:
+            raise DecodeError(f"{name} is larger than this page shows")
+        record = read_comtrade(folder / f"{name}.cfg")
+        times_s, channels = envelope(record.values.astype(np.float64), record.rate_hz)
         body = {
             "name": name,
             "summary": _json(folder / f"{name}.json"),
             "score": self._score(folder, name),
-            "begin": recording.begin,
-            "trigger": recording.trigger,
+            "begin": _stamp(record.begin_utc_s),
+            "trigger_s": round(record.trigger_utc_s - record.begin_utc_s, 6),
             "t_s": times_s,
             "channels": [
-                {"name": channel, "unit": unit, "values": values}
-                for channel, unit, values in zip(
-                    recording.names, recording.units, channels, strict=True
-                )
+                {"name": channel.name, "unit": channel.unit, "values": values}
+                for channel, values in zip(record.channels, channels, strict=True)
             ],
         }
         return msgspec.json.encode(body)
 
-    def _score(self, folder: Path, stem: str) -> dict[str, Any] | None:
-        return _json(folder / f"{stem}.score.json")
+    def _score(self, folder: Path, stem: str) -> list[dict[str, Any]] | None:
+        document = _json(folder / f"{stem}-scores" / "scores.json")
+        rows = document.get("scores") if document is not None else None
+        if not isinstance(rows, list):
+            return None
+        return [{key: row.get(key) for key in _SHOWN} for row in rows if isinstance(row, dict)]
 
 
-def read_comtrade(path: Path) -> Recording:
-    """Read a record of analog channels in FLOAT32, as the process bus writes them.
-
-    Raises:
-        OSError: A file cannot be read.
-        DecodeError: Not such a record.
-    """
-    lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    data_path = path.with_suffix(".dat")
-    if data_path.stat().st_size > _LARGEST:
-        raise DecodeError(f"{data_path}: larger than this page shows")
-    try:
-        count = int(lines[1].split(",")[1].removesuffix("A"))
-        channels = [line.split(",") for line in lines[2 : 2 + count]]
-        rate_hz = float(lines[4 + count].split(",")[0])
-        begin, trigger, kind = lines[5 + count : 8 + count]
-        if kind != "FLOAT32" or any(len(fields) != _ANALOG_FIELDS for fields in channels):
-            raise DecodeError(f"{path}: not FLOAT32")
-        row = np.dtype([("number", "<u4"), ("time", "<u4"), ("values", "<f4", (count,))])
-        data = data_path.read_bytes()
-        rows = np.frombuffer(data, dtype=row, count=len(data) // row.itemsize)
-    except (ValueError, IndexError) as error:
-        raise DecodeError(f"{path}: not a COMTRADE record: {error}") from error
-    names = tuple(fields[1] for fields in channels)
-    units = tuple(fields[4] for fields in channels)
-    values = rows["values"].T.astype(np.float64)
-    return Recording(names, units, values, rate_hz, begin, trigger)
-
-
-def envelope(recording: Recording) -> tuple[list[float], list[list[float | None]]]:
+def envelope(
+    values: NDArray[np.float64], rate_hz: float
+) -> tuple[list[float], list[list[float | None]]]:
     """Return instants (s from the beginning) and each channel, thinned to at most `POINTS`.
 
     Of each span both extremes are kept, at the span's beginning and middle.
+
+    Args:
+        values: (channels, samples), NaN where one is missing.
+        rate_hz: Samples a second.
     """
-    values = recording.values
     span = max(1, -(-2 * values.shape[1] // POINTS))
     if span <= 2:
-        times_s = np.arange(values.shape[1]) / recording.rate_hz
+        times_s = np.arange(values.shape[1]) / rate_hz
         return _plain(times_s), [_known(row) for row in values]
     spans = values.shape[1] // span
     blocks = values[:, : spans * span].reshape(len(values), spans, span)
     low, high = _extreme(blocks, np.inf), _extreme(blocks, -np.inf)
     pairs = np.stack((low, high), axis=2).reshape(len(values), 2 * spans)
-    times_s = np.arange(2 * spans) * span / 2 / recording.rate_hz
+    times_s = np.arange(2 * spans) * span / 2 / rate_hz
     return _plain(times_s), [_known(row) for row in pairs]
 
 
@@ -159,6 +124,10 @@ def _extreme(blocks: NDArray[np.float64], start: float) -> NDArray[np.float64]:
     function = np.fmin if start > 0 else np.fmax
     found: NDArray[np.float64] = function.reduce(blocks, axis=2, initial=start)
     return np.where(np.isinf(found), np.nan, found)
+
+
+def _stamp(utc_s: float) -> str:
+    return datetime.fromtimestamp(utc_s, UTC).isoformat(sep=" ", timespec="milliseconds")[:-6]
 
 
 def _plain(times_s: NDArray[np.float64]) -> list[float]:

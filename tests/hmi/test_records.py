@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from agent.errors import DecodeError
-from agent.hmi.records import POINTS, Recording, Records, envelope, event_folder, read_comtrade
-from agent.processbus.events.comtrade import AnalogChannel, Record, configuration, data
+from agent.comtrade import AnalogChannel, Record, configuration, data
+from agent.errors import ConfigurationError, DecodeError
+from agent.hmi.records import POINTS, Records, envelope, event_folder
 
 CHANNELS = (AnalogChannel("VA", "A", "V"), AnalogChannel("f", "", "Hz"))
 NAME = "20260131T120000_000_MU01"
@@ -32,12 +32,18 @@ def write_event(folder, samples: int = 8000) -> np.ndarray:
     return values
 
 
-def test_what_the_process_bus_records_is_read_bit_by_bit(tmp_path):
-    values = write_event(tmp_path)
-    recording = read_comtrade(tmp_path / f"{NAME}.cfg")
-    assert (recording.names, recording.units) == (("VA", "f"), ("V", "Hz"))
-    assert recording.rate_hz == 4000
-    np.testing.assert_array_equal(recording.values.astype(np.float32), values)
+SCORES = {
+    "figures": {"nadir_hz": 49.81},
+    "scores": [
+        {"name": "FCR activation at 15 s", "value": 0.93, "unit": "", "passed": True, "note": ""},
+        {"name": "precision", "value": None, "unit": "", "passed": None, "note": "too short"},
+    ],
+}
+
+
+def write_scores(folder) -> None:
+    (folder / f"{NAME}-scores").mkdir()
+    (folder / f"{NAME}-scores" / "scores.json").write_text(json.dumps(SCORES))
 
 
 def test_the_page_gets_every_peak_and_the_score_where_there_is_one(tmp_path):
@@ -46,13 +52,14 @@ def test_the_page_gets_every_peak_and_the_score_where_there_is_one(tmp_path):
     records = Records(tmp_path)
     [listed] = records.newest()
     assert (listed["cause"], listed["score"]) == ("frequency", None)
-    (folder / f"{NAME}.score.json").write_text('{"score": 0.9}')
-    assert records.newest()[0]["score"] == {"score": 0.9}
+    write_scores(folder)
+    assert records.newest()[0]["score"] == SCORES["scores"]
     event = json.loads(records.waveforms(NAME))
     voltage = event["channels"][0]
     assert len(voltage["values"]) <= POINTS
     assert max(v for v in voltage["values"] if v is not None) == 900.0
-    assert event["score"] == {"score": 0.9}
+    assert event["score"] == SCORES["scores"]
+    assert (event["begin"], event["trigger_s"]) == ("2001-09-09 01:46:40.000", 1.0)
 
 
 @given(
@@ -62,8 +69,7 @@ def test_the_page_gets_every_peak_and_the_score_where_there_is_one(tmp_path):
 def test_the_envelope_keeps_extremes_and_stays_small(values):
     span = -(-2 * values.shape[1] // POINTS)
     kept = values[:, : values.shape[1] // span * span] if span > 2 else values
-    recording = Recording(("a",) * len(values), ("V",) * len(values), values, 4000.0, "", "")
-    times_s, channels = envelope(recording)
+    times_s, channels = envelope(values, 4000.0)
     assert len(times_s) <= max(POINTS, 2)
     for row, channel in zip(kept, channels, strict=True):
         assert len(channel) == len(times_s)
@@ -79,11 +85,12 @@ def test_a_name_that_is_no_event_opens_nothing(tmp_path, name):
 
 @given(st.binary(max_size=400), st.binary(max_size=400))
 def test_rubbish_is_refused_and_raises_nothing_else(tmp_path_factory, cfg, dat):
-    folder = tmp_path_factory.mktemp("events")
-    (folder / "e.cfg").write_bytes(cfg)
-    (folder / "e.dat").write_bytes(dat)
-    with pytest.raises(DecodeError):
-        read_comtrade(folder / "e.cfg")
+    folder = tmp_path_factory.mktemp("state")
+    (folder / "events").mkdir()
+    (folder / "events" / "e.cfg").write_bytes(cfg)
+    (folder / "events" / "e.dat").write_bytes(dat)
+    with pytest.raises((DecodeError, ConfigurationError)):
+        Records(folder).waveforms("e")
 
 
 def test_the_folder_is_found_with_systemd_and_without(tmp_path):

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agent import __version__
 from agent.config import Settings
-from agent.errors import DecodeError
+from agent.errors import ConfigurationError, DecodeError
 from agent.hmi.broadcast import Broadcaster
 from agent.hmi.page.access import Access
 from agent.hmi.page.assets import Assets
@@ -96,7 +96,7 @@ class Page:
         name = request.path_params["name"]
         try:
             body = await asyncio.to_thread(self._records.waveforms, name)
-        except (OSError, DecodeError):
+        except (OSError, DecodeError, ConfigurationError):
             return JSONResponse({"error": "no such event"}, 404)
         return Response(body, media_type="application/json")
 

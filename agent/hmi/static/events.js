@@ -51,20 +51,24 @@ export class Events {
     const [answer] = await Promise.all([fetch(`/api/events/${event.name}`), loadPlotly()]);
     if (!answer.ok) return put("event-text", "its files cannot be read");
     const record = await answer.json();
-    put("event-text", `${event.cause} at ${event.stream}; begins ${record.begin}, trigger ${record.trigger}`);
+    put("event-text", `${event.cause} at ${event.stream}; begins ${record.begin} UTC, trigger after ${fixed(record.trigger_s, 3)} s`);
     return plot(record);
   }
 }
 
 function scoreText(score) {
-  const value = score?.score ?? score?.total ?? score?.overall;
-  return typeof value === "number" ? fixed(value, 2) : score ? "see waveforms" : "–";
+  if (!score) return "–";
+  const judged = score.filter(({ passed }) => passed !== null);
+  return judged.length ? `${judged.filter(({ passed }) => passed).length} of ${judged.length} passed` : `${score.length} values`;
 }
 
 function scoreList(score) {
-  return Object.entries(score ?? {}).filter(([, value]) => ["number", "string"].includes(typeof value))
-    .map(([name, value]) => element("div", {}, element("dt", { textContent: name.replaceAll("_", " ") }),
-      element("dd", { textContent: typeof value === "number" ? String(+value.toPrecision(5)) : value })));
+  return (score ?? []).map(({ name, value, unit, passed, note }) => {
+    const verdict = passed === null ? "" : passed ? ", passed" : ", failed";
+    const text = value === null ? note || "not known" : `${+value.toPrecision(4)} ${unit}`.trim() + verdict;
+    return element("div", {}, element("dt", { textContent: name }),
+      element("dd", { textContent: text, data: { level: passed === false ? "medium" : "" } }));
+  });
 }
 
 // The library's maps, which nothing here uses, would write their style inline, which the page's
