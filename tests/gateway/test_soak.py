@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +21,14 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli.embedded import SAMPLE_SCD, Site, SiteOptions, free_port, write_configuration
+from agent.cli.embedded import (
+    SAMPLE_SCD,
+    Site,
+    SiteOptions,
+    free_port,
+    process_bus_pair,
+    write_configuration,
+)
 from agent.cli.gateway import GatewayClient
 from agent.errors import AgentError
 from agent.messages import Snapshot
@@ -49,7 +55,7 @@ class Load:
     seconds: float
     warm_up_s: float
     every_s: float = 5.0
-    start_limit_s: float = 300.0
+    start_limit_s: float = 600.0
 
 
 @dataclass
@@ -135,12 +141,11 @@ def running(load: Load, folder: Path) -> Iterator[tuple[SoakSite, GatewayClient]
     options = SiteOptions(
         folder, stations=load.stations, ocpp_port=free_port(), mms_port=free_port(), scd=scd
     )
-    bus = Path(tempfile.mkdtemp(prefix="v2g")) / "bus"  # a socket's path is short
-    config = write_configuration(options, f"virtual:{bus}")
-    text = config.read_text().replace("meter_interval_s = 1", "meter_interval_s = 10")
-    config.write_text(text)
-    with (folder / "site.log").open("wb") as log:
-        site = SoakSite(options, config, f"virtual:{bus}", log)
+    with process_bus_pair() as (receiving, sending, _kind), (folder / "site.log").open("wb") as log:
+        config = write_configuration(options, receiving)
+        text = config.read_text().replace("meter_interval_s = 1", "meter_interval_s = 10")
+        config.write_text(text)
+        site = SoakSite(options, config, sending, log)
         site.load = load
         site.start()
         try:
