@@ -7,6 +7,7 @@ import signal
 
 import pytest
 
+from agent.cli.embedded import free_port
 from agent.errors import AlarmCode
 from agent.messages import Alarm, Role, Shutdown
 from tests.gateway.conftest import REPOSITORY, wait_for
@@ -99,7 +100,9 @@ def test_reload_changes_nothing_when_it_cannot_change_all_of_it(running, line, c
 def test_a_supervised_worker_comes_back_with_the_new_settings(daemon):
     """The daemon starts a real stations worker; after the reload it listens on another port."""
     text = daemon.config.read_text() + f'[process_bus]\ninterface = "virtual:{daemon.folder}/b"\n'
-    daemon.config.write_text(text + '[stations]\nhost = "127.0.0.1"\nport = 18080\n')
+    text += "[hmi]\nenabled = false\n"
+    stations_at = '[stations]\nhost = "127.0.0.1"\nport = {}\n'
+    daemon.config.write_text(text + stations_at.format(free_port()))
     daemon.start("--config", str(daemon.config))
 
     def stations() -> dict:
@@ -111,7 +114,7 @@ def test_a_supervised_worker_comes_back_with_the_new_settings(daemon):
 
     wait_for(lambda: stations().get("state") == "running", 200, 0.2)
     first = stations()["pid"]
-    daemon.config.write_text(text + '[stations]\nhost = "127.0.0.1"\nport = 18081\n')
+    daemon.config.write_text(text + stations_at.format(free_port()))
     done = daemon.ctl("reload", "--json")
     assert "started anew: stations" in answer(done)["reason"]
     wait_for(lambda: stations().get("pid") not in (0, None, first), 200, 0.2)
