@@ -46,7 +46,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--json", action="store_true", help="the signed report on standard output")
     parser.add_argument("--device", metavar="NAME", help="the analyser, as in [[field.device]]")
     parser.add_argument("--evse", metavar="ID", help="the EVSE that reports")
-    parser.add_argument("--duration", type=duration_s, default=600.0, metavar="10m")
+    parser.add_argument(
+        "--duration", type=duration_s, default=600.0, metavar="10m", help="default 10m"
+    )
     parser.add_argument(
         "--power", type=power_w, metavar="5kW", help="order a test in steps; else live data"
     )

@@ -36,4 +36,4 @@ def test_a_service_that_the_icd_does_not_claim_is_a_no(statements):
         for line in page.splitlines()
         if line.startswith("| ")
     }
-    assert (rows["B11"], rows["B41"], rows["M7"], rows["M12"]) == ("yes", "no", "yes", "no")
+    assert (rows["B11"], rows["B41"], rows["M7"], rows["M5"]) == ("yes", "no", "yes", "no")
