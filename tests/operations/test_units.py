@@ -215,9 +215,9 @@ def test_privileges_are_those_of_the_design():
 
 def test_each_process_gets_its_own_keys_and_none_gets_the_folder():
     keys = {unit.stem: directives(unit).get("LoadCredential", []) for unit in PROCESSES}
-    assert keys["v2g-processbus"] == keys["v2g-field"] == []
+    assert keys["v2g-processbus"] == []
     assert keys["v2g-control"] == ["audit.key:/etc/v2g/pki/audit.key"]
-    for name in ("ied", "stations", "utility", "hmi", "bus"):
+    for name in ("ied", "stations", "utility", "field", "hmi", "bus"):
         assert keys[f"v2g-{name}"] == [f"tls:/etc/v2g/pki/{name}"]
     for unit in PROCESSES:
         if unit.stem == "v2g-secc@":
@@ -238,6 +238,7 @@ def test_every_worker_that_the_daemon_would_start_has_a_unit_that_starts_the_sam
     (tmp_path / "agent.toml").write_text(
         '[gateway]\npower_profile = "p.conf"\n[stations]\nhost = "127.0.0.1"\n'
         '[[secc.evse]]\ninterface = "eth7"\n'
+        '[[field.device]]\nname = "m"\nrole = "meter"\nhost = "192.0.2.1"\n'
     )
     planned = plan_workers(load_settings(tmp_path / "agent.toml"))
     assert "secc@eth7" in [spec.name for spec in planned]

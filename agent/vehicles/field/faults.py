@@ -48,6 +48,7 @@ class FaultPanel:
     tell: Callable[[Message], None]
     who: str
     _alarms: dict[tuple[AlarmCode, str], Alarm] = field(default_factory=dict)
+    _seen: dict[str, dict[str, str]] = field(default_factory=dict)
     _stops: dict[str, tuple[str, float]] = field(default_factory=dict)
     _number: int = 0
 
@@ -63,9 +64,12 @@ class FaultPanel:
             del self._alarms[key]
             self.tell(Alarm(code, False, source, known.text, "", known.since_utc_s))
 
-    def evse_fault(self, evse_id: str, text: str, utc_s: float) -> None:
-        """The EVSE's light is red, or not any more."""
-        shown = f"{text}; EVSE LED red" if text else ""
+    def evse_fault(self, evse_id: str, device: str, text: str, utc_s: float) -> None:
+        """The EVSE's light is red, or not any more, as far as `device` can tell."""
+        seen = self._seen.setdefault(evse_id, {})
+        seen[device] = text
+        texts = dict.fromkeys(each for each in seen.values() if each)
+        shown = f"{', '.join(texts)}; EVSE LED red" if texts else ""
         self.set(AlarmCode.EVSE_FAULT, evse_id, shown, ADVICE, utc_s)
 
     def stop(self, evse_id: str, text: str, now_s: float, utc_s: float) -> None:

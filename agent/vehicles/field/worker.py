@@ -96,7 +96,7 @@ class FieldWorker:
         fault = faults(settings, device.readings) if device.online else ""
         evse_id = settings.name if settings.role == "inverter" else settings.evse
         if evse_id and (device.online or settings.role == "inverter"):
-            self._panel.evse_fault(evse_id, fault, utc_s)
+            self._panel.evse_fault(evse_id, device.name, fault, utc_s)
         if settings.role == "inverter":
             self._tell_status(device, fault, now_s)
             return

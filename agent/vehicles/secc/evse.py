@@ -109,7 +109,9 @@ class Evse:
     _integrated_s: float = field(default=math.nan)
 
     def accept(self, order: Setpoint) -> bool:
-        """Take an order unless a newer one of the same sender is in force."""
+        """Take an order unless it is no number, or a newer one of the same sender is in force."""
+        if not (math.isfinite(order.p_w) and math.isfinite(order.q_var)):
+            return False
         if (
             self.order is not None
             and order.seq <= self.order.seq

@@ -90,7 +90,7 @@ class SeccWorker:
             if accepted and notification is not None:
                 self.secc.notify(notification)
             now_s = time.monotonic()
-            reason = "" if accepted else "an older order than the one in force"
+            reason = "" if accepted else "no power, or an older order than the one in force"
             self._link.send(
                 OrderResult(message.evse_id, message.seq, accepted, now_s, reason=reason)
             )
