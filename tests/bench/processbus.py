@@ -12,6 +12,10 @@
 - ``processbus.goose_*``: time from the frame's kernel stamp to the message, p50 and p99 in ms.
 - ``processbus.cpu_ratio_open61850``: CPU seconds a frame of open61850's decoder over those of
   ours, the same frames of 170 streams.
+- ``processbus.*_us_per_frame``, ``processbus.cpu_ratio_capture_*``: CPU time a frame from
+  the wire: ours of 100 streams with estimation, open61850's capture and decoder, and
+  pyiec61850-ng's SVReceiver and SVSubscriber, of 4 streams (they lose frames of more, and a lost
+  frame costs nothing) and without estimation; and theirs over ours.
 """
 
 from __future__ import annotations
@@ -40,6 +44,7 @@ from tests.processbus.generator import second_of_frames
 RATE_HZ = 4800
 REPOSITORY = Path(__file__).resolve().parents[2]
 STREAM_FRAMES = 20_000
+PEER_STREAMS = 4
 
 
 def run(seconds: float = 6.0) -> dict[str, float]:
@@ -51,7 +56,43 @@ def run(seconds: float = 6.0) -> dict[str, float]:
         if pair is not None:
             for name, streams in (("full", 170), ("hundred", 100), ("one", 1)):
                 figures |= wire_figures(name, streams, seconds, pair)
+            figures |= peer_wire_figures(min(seconds, 4.0), pair)
     return figures
+
+
+def peer_wire_figures(
+    seconds: float, pair: tuple[str, str], streams: int = 100
+) -> dict[str, float]:
+    """Ours and both peers, one after the other, on the same traffic."""
+    ours = wire_figures("peer", streams, seconds, pair)
+    received = ours["processbus.peer_frames_received"]
+    ours_us = ours["processbus.peer_cpu_share"] * seconds / max(received, 1) * 1e6
+    figures = {"processbus.ours_us_per_frame": ours_us}
+    for kind in ("open61850", "libiec61850"):
+        used_us = _peer_us_per_frame(kind, streams, seconds, pair)
+        if used_us is not None:
+            figures[f"processbus.{kind}_us_per_frame"] = used_us
+            figures[f"processbus.cpu_ratio_capture_{kind}"] = used_us / ours_us
+    return figures
+
+
+def _peer_us_per_frame(
+    kind: str, streams: int, seconds: float, pair: tuple[str, str]
+) -> float | None:
+    sender, receiver = pair
+    cores = sorted(os.sched_getaffinity(0))
+    # What a peer loses it has not paid for: few enough streams that it keeps up.
+    streams = min(streams, PEER_STREAMS)
+    common = ("--streams", str(streams), "--seconds", str(seconds))
+    listening = _start("peer_receiver", cores[0], "--kind", kind, "--interface", receiver, *common)
+    if not _line(listening):
+        listening.wait()
+        return None
+    sending = _start("generator", cores[-1], "--interface", sender, "--rate", str(RATE_HZ), *common)
+    answer = _line(listening)
+    for process in (sending, listening):
+        process.wait()
+    return json.loads(answer)["cpu_s_per_frame"] * 1e6 if answer else None
 
 
 @contextlib.contextmanager
