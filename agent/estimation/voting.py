@@ -29,6 +29,9 @@ PHASE_MATCH_RAD: Final = 0.06
 
 ROCOF_SPAN_S: Final = 0.1
 
+TRAIL_S: Final = 0.5
+"""Sources are compared at one instant where the slowest is no older than this."""
+
 
 class Suspicion(Enum):
     """Why a source is set aside."""
@@ -94,12 +97,14 @@ class SourceState:
 
     Attributes:
         history: Its readings over the last ``ROCOF_SPAN_S``, oldest first.
+        trail: Instants and frequencies over the last ``TRAIL_S``, oldest first.
         away_since_s: Since when it has been away from the others; None while it is not.
         suspicion: Why it is set aside; None while it counts.
         suspected_s: When it last gave reason to.
     """
 
     history: tuple[Reading, ...] = ()
+    trail: tuple[tuple[float, float], ...] = ()
     away_since_s: float | None = None
     suspicion: Suspicion | None = None
     suspected_s: float = -math.inf
@@ -153,7 +158,7 @@ def step(
         name: judged_alone(settings, state.sources.get(name, SourceState()), reading, now_s)
         for name, reading in readings.items()
     }
-    present = usable(settings, readings, now_s)
+    present = at_one_instant(sources, usable(settings, readings, now_s))
     electorate = {n: r for n, r in present.items() if sources[n].suspicion is None}
     if len(electorate) > 2:
         middle_hz = median(reading.f_hz for reading in electorate.values())
@@ -164,7 +169,8 @@ def step(
 
     set_aside = {name: s.suspicion for name, s in sources.items() if s.suspicion is not None}
     disagreement = split or Suspicion.DISAGREES in set_aside.values()
-    f_hz, quality = outcome(settings, state, electorate, split, now_s)
+    newest = {name: readings[name] for name in electorate}
+    f_hz, quality = outcome(settings, state, newest, split, now_s)
     believed = bool(electorate) and not split
     next_state = VotingState(
         sources=sources,
@@ -183,6 +189,32 @@ def usable(
     return measured or {name: r for name, r in recent.items() if r.quality == Quality.HELD}
 
 
+def at_one_instant(
+    sources: Mapping[str, SourceState], readings: Mapping[str, Reading]
+) -> dict[str, Reading]:
+    """The readings with the frequency that each source had at the oldest instant among them.
+
+    A stream is known sooner than a GOOSE or a report of the same instant: while the frequency
+    moves, newest values differ and nobody is wrong. A source whose clock is far behind, or that
+    has only begun, keeps its newest value.
+    """
+    newest_s = max((r.instant_s for r in readings.values()), default=0.0)
+    near = [r.instant_s for r in readings.values() if newest_s - r.instant_s <= TRAIL_S]
+    at_s = min(near, default=0.0)
+    return {
+        name: replace(reading, f_hz=frequency_at(sources[name].trail, at_s, reading.f_hz))
+        for name, reading in readings.items()
+    }
+
+
+def frequency_at(trail: Sequence[tuple[float, float]], at_s: float, otherwise_hz: float) -> float:
+    """Frequency of a trail at an instant within it."""
+    for (t0_s, f0_hz), (t1_s, f1_hz) in pairwise(trail):
+        if t0_s <= at_s < t1_s:
+            return f0_hz + (f1_hz - f0_hz) * (at_s - t0_s) / (t1_s - t0_s)
+    return otherwise_hz
+
+
 def judged_alone(
     settings: VotingSettings, source: SourceState, reading: Reading, now_s: float
 ) -> SourceState:
@@ -191,7 +223,13 @@ def judged_alone(
     if is_new:
         start_s = reading.instant_s - ROCOF_SPAN_S
         recent = tuple(r for r in source.history if start_s <= r.instant_s < reading.instant_s)
-        source = replace(source, history=(*(recent or source.history[-1:]), reading))
+        begin_s = reading.instant_s - TRAIL_S
+        trail = tuple(p for p in source.trail if begin_s <= p[0] < reading.instant_s)
+        source = replace(
+            source,
+            history=(*(recent or source.history[-1:]), reading),
+            trail=(*trail, (reading.instant_s, reading.f_hz)),
+        )
     suspicion = (
         Suspicion.MAC_CHANGED
         if reading.mac_changed

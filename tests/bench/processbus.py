@@ -13,7 +13,7 @@
 - ``processbus.cpu_ratio_open61850``: CPU seconds a frame of open61850's decoder over those of
   ours, the same frames of 170 streams.
 - ``processbus.*_us_per_frame``, ``processbus.cpu_ratio_capture_*``: CPU time a frame from
-  the wire: ours of 100 streams with estimation, open61850's capture and decoder, and
+  the wire: ours of 170 streams with estimation, open61850's capture and decoder, and
   pyiec61850-ng's SVReceiver and SVSubscriber, of 4 streams (they lose frames of more, and a lost
   frame costs nothing) and without estimation; and theirs over ours.
 """
@@ -61,7 +61,7 @@ def run(seconds: float = 6.0) -> dict[str, float]:
 
 
 def peer_wire_figures(
-    seconds: float, pair: tuple[str, str], streams: int = 100
+    seconds: float, pair: tuple[str, str], streams: int = 170
 ) -> dict[str, float]:
     """Ours and both peers, one after the other, on the same traffic."""
     ours = wire_figures("peer", streams, seconds, pair)

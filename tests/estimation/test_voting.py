@@ -190,3 +190,23 @@ def test_held_sources_count_only_where_none_measures() -> None:
 
 def test_without_any_source_there_is_no_frequency() -> None:
     assert step(SETTINGS, VotingState(), {}, 0.0)[1] == Vote(None, Quality.INVALID, (), {}, False)
+
+
+def test_a_slower_third_is_not_set_aside_while_the_frequency_moves() -> None:
+    """Two streams after 55 ms, a GOOSE ten times a second after 150 ms; 1 Hz/s for a second."""
+
+    def true_hz(t_s: float) -> float:
+        return 50.0 - min(max(t_s - 101.0, 0.0), 1.0)
+
+    state, readings, votes = VotingState(), {}, []
+    for tick in range(200):
+        now_s = 100.0 + tick * TICK_S
+        for name, delay_s in (("mu1", 0.055), ("mu2", 0.055), ("bay", 0.15)):
+            if name != "bay" or tick % 5 == 0:
+                t_s = now_s - delay_s
+                readings[name] = Reading(true_hz(t_s), Quality.GOOD, t_s, now_s)
+        state, vote = step(SETTINGS, state, dict(readings), now_s)
+        votes.append(vote)
+    assert not any(vote.disagreement or vote.set_aside for vote in votes[10:])
+    assert votes[-1].f_hz == pytest.approx(49.0)
+    assert len(votes[-1].sources) == 3
