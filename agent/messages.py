@@ -423,6 +423,8 @@ class LoopView(Message, frozen=True):
     missed_ticks: int
     setpoints_sent: int
     reason: str = ""
+    own_limit_w_per_hz: float = float("inf")
+    """What the delays alone allow, without a region's share of the gain."""
 
 
 class FieldReading(Message, frozen=True):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from agent.control import region
 from agent.control.fleet import POSSIBLE
 from agent.control.parameters import Parameters
 from agent.messages import (
@@ -127,13 +128,14 @@ def refusal(request: ControlRequest, known: Mapping[str, int], p: Parameters) ->
 
 
 def settings_of(p: Parameters) -> dict[str, float]:
-    """Return the droop settings of the local envelope, by the names that requests use."""
+    """Return the settings of the local envelope, by the names that requests use."""
     return {
         "db_uf_hz": p.under.start,
         "db_of_hz": p.over.start,
         "k_uf": (p.under.full - p.under.start) / p.nominal_hz,
         "k_of": (p.over.full - p.over.start) / p.nominal_hz,
         "olrt_s": p.olrt_s,
+        **region.local_values(p),
     }
 
 
@@ -143,7 +145,8 @@ def narrowed_settings(orders: Sequence[Order], p: Parameters) -> dict[str, float
     for order in orders:
         if order.request.kind is RequestKind.SETTING:
             name = order.request.setting
-            values[name] = max(values[name], order.request.value)
+            narrower = min if name in region.NAMES else max
+            values[name] = narrower(values[name], order.request.value)
     return values
 
 
@@ -161,12 +164,24 @@ def _setting_refusal(request: ControlRequest, p: Parameters) -> tuple[int, str]:
         return NOT_SUPPORTED, f"unknown setting; known: {', '.join(local)}"
     if request.target != SITE:
         return INCONSISTENT_PARAMETERS, "the droop is a setting of the site"
+    if request.setting in region.NAMES:
+        return _region_refusal(request, local[request.setting])
     if request.value > SETTING_MAX[request.setting]:
         return INCONSISTENT_PARAMETERS, f"at most {SETTING_MAX[request.setting]:g}"
     if request.value < local[request.setting]:
         return NO_ACCESS_AUTHORITY, (
             f"{request.setting} may be narrowed from {local[request.setting]:g}, never widened"
         )
+    return 0, ""
+
+
+def _region_refusal(request: ControlRequest, local: float) -> tuple[int, str]:
+    """The region's settings are limits: lower is narrower."""
+    if request.value < region.LEAST[request.setting]:
+        return INCONSISTENT_PARAMETERS, f"at least {region.LEAST[request.setting]:g}"
+    if request.value > local:
+        reason = f"{request.setting} may be narrowed from {local:g}, never widened"
+        return NO_ACCESS_AUTHORITY, reason
     return 0, ""
 
 

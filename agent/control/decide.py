@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from agent.control import power, standing
+from agent.control import power, region, standing
 from agent.control.arbitration import narrowed_settings
 from agent.control.attack import Offset
 from agent.control.fast import Fast
 from agent.control.fast import advance as advance_fast
 from agent.control.local import Local, localise
 from agent.control.oscillation import Oscillation, observe
+from agent.control.parameters import Parameters
 from agent.control.pid import Pid
 from agent.control.power import Level, Target
 from agent.control.ranges import Ranges, limits
@@ -68,18 +69,22 @@ def decide(state: State, sensed: Sensed, clock: Clock) -> Decision:
     orders = sensed.ledger.in_force(clock.now_s)
     wishes = standing.stand(orders, fleet, p, clock.day_s)
     settings = narrowed_settings(orders, p)
+    p = region.narrowed(p, settings)
     droop = droop_in_force(settings, p)
     voltage = respond(state.voltage, mean_voltage_pu(sensed, state), clock.dt_s, p)
 
     ranges = limits(fleet, p, clock.now_s, reachable=sensed.reachable)
     ranges = power.safe(ranges, sensed.ride, voltage.watt_cap, p)
     ranges = standing.apply(ranges, wishes, fleet)
-    limit, limited_s = _stability(state, sensed, ranges, droop, clock)
+    limit, limited_s = _stability(state, sensed, ranges, droop, clock, p)
+    limit = region.within(limit, settings)
     ranges = power.with_cut(ranges, fleet.delays_s(p.default_delay_s), limit.cut_s)
 
     swing = observe(state.swing, f_hz, clock.now_s, clock.dt_s)
     fast = advance_fast(state.fast, p.preset.fast, f_hz, clock.now_s)
-    rated_w = max(power.rated_w(ranges, 1.0, p), power.rated_w(ranges, -1.0, p), 1.0)
+    # Stations that answer by themselves do so with all their power, whatever the reserve.
+    whole = state.parameters if p.local_frequency else p
+    rated_w = max(power.rated_w(ranges, 1.0, whole), power.rated_w(ranges, -1.0, whole), 1.0)
     slope = min(limit.slope_w_per_hz / rated_w, droop.slope) * swing.gain
     gentle = droop.flattened(slope)
     level = power.answer(state, sensed, fast, gentle, clock)
@@ -118,11 +123,10 @@ def _landing(wishes: Standing, offset: Offset, before: Offset, level: Level) -> 
 
 
 def _stability(
-    state: State, sensed: Sensed, ranges: Ranges, droop: Droop, clock: Clock
+    state: State, sensed: Sensed, ranges: Ranges, droop: Droop, clock: Clock, p: Parameters
 ) -> tuple[Limit, float]:
     """Return the stability limit, computed anew once a second from the delays measured."""
-    p = state.parameters
-    known = math.isfinite(state.limit.slope_w_per_hz)
+    known = math.isfinite(state.limit.delay_s) and state.limit.inertia_s == p.inertia_s
     if known and clock.now_s - state.limited_s < LIMIT_PERIOD_S:
         return state.limit, state.limited_s
     limit = limit_slope(
@@ -133,4 +137,5 @@ def _stability(
         lag_s=droop.olrt_s * OLRT_TO_TIME_CONSTANT,
         p=p,
     )
-    return limit, clock.now_s
+    own = replace(limit, inertia_s=p.inertia_s, own_w_per_hz=limit.slope_w_per_hz)
+    return own, clock.now_s

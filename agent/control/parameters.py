@@ -96,6 +96,9 @@ class Parameters:
     fleet_scale: float = 1.0
     stability_factor: float = 2.0
     default_delay_s: float = 1.0
+    reserve_up_w: float = math.inf
+    """Most power of the answer to frequency, as the region's settings have it."""
+    reserve_down_w: float = math.inf
 
     # load-altering attacks
     ramp_share_per_s: float = 0.1

@@ -80,9 +80,11 @@ def safe(ranges: Ranges, ride: RideThrough, watt_cap: float, p: Parameters) -> R
 def rated_w(ranges: Ranges, share: float, p: Parameters) -> float:
     """Return the power that a share of one means: the contract, or what the fleet can move."""
     contract_w = p.contract_up_w if share > 0.0 else p.contract_down_w
+    reserve_w = p.reserve_up_w if share > 0.0 else p.reserve_down_w
     if contract_w is not None and ranges.answers.any():
-        return contract_w
-    return float(np.where(ranges.answers, ranges.room_w(up=share > 0.0), 0.0).sum())
+        return min(contract_w, reserve_w)
+    power_w = np.where(ranges.answers, ranges.room_w(up=share > 0.0), 0.0)
+    return min(float(power_w.sum()), reserve_w)
 
 
 def silent_answer_w(ranges: Ranges) -> float:
@@ -100,7 +102,9 @@ def contribution_w(ranges: Ranges, share: float, given_w: float, p: Parameters) 
     if share == 0.0:
         return 0.0
     full_w = share * rated_w(ranges, share, p)
-    if (p.contract_up_w if share > 0.0 else p.contract_down_w) is None:
+    contract_w = p.contract_up_w if share > 0.0 else p.contract_down_w
+    reserve_w = p.reserve_up_w if share > 0.0 else p.reserve_down_w
+    if contract_w is None and math.isinf(reserve_w):
         return full_w
     return max(full_w - given_w, 0.0) if share > 0.0 else min(full_w - given_w, 0.0)
 

@@ -42,12 +42,16 @@ class Limit:
         delay_s: Mean delay of the EVSEs that answer, with measurement and tick.
         cut_s: Slower EVSEs do not answer, because they would cost more gain than they bring.
         reason: One sentence while the gain is limited; empty while it is not.
+        inertia_s: Inertia of the area that it was computed for.
+        own_w_per_hz: What the delays alone allow, where something else narrowed the slope.
     """
 
     slope_w_per_hz: float = math.inf
     delay_s: float = math.nan
     cut_s: float = math.inf
     reason: str = ""
+    inertia_s: float = math.nan
+    own_w_per_hz: float = math.inf
 
 
 def single_delay_limit(inertia_s: Floats, delay_s: Floats, factor: float) -> Floats:

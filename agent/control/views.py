@@ -42,6 +42,7 @@ def loop_view(state: State, decision: Decision, power_w: Floats) -> LoopView:
         missed_ticks=0,
         setpoints_sent=state.setpoints_sent,
         reason=target.reason,
+        own_limit_w_per_hz=limit.own_w_per_hz,
     )
 
 

@@ -8,12 +8,18 @@ no orders from any bus.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from typing import Final
 
+from msgspec.structs import asdict
+
+from agent.config import Settings
+from agent.control import Parameters, parameters_from
 from agent.errors import ConfigurationError, Finding
 from agent.messages import AnyMessage, Role, Snapshot
 from agent.utility.bus import jetstream, mqtt
+from agent.utility.bus.fleet import FleetLink
 from agent.utility.bus.identity import Identity
 from agent.utility.bus.jetstream import JetStreamTransport
 from agent.utility.bus.mqtt import MqttTransport
@@ -56,17 +62,28 @@ class BusWorker:
         self._store = Store(outbox, bus.commit_s)
         window_pct = (settings.power.min_soc_pct, settings.power.max_soc_pct)
         self._sampler = Sampler(bus, self._identity, window_pct, self._store.put)
-        self._link = AsyncLink(worker, self._on_message)
+        self._link = AsyncLink(worker, self._on_message, self._on_connect)
         self._transports: dict[str, JetStreamTransport | MqttTransport] = {}
         if bus.nats:
             self._transports["nats"] = JetStreamTransport(bus, self._identity, self._store)
         if bus.mqtt:
             self._transports["mqtt"] = MqttTransport(bus, self._identity, self._store)
+        self._fleet: FleetLink | None = None
+        if settings.fleet.enabled:
+            self._fleet = FleetLink(
+                settings,
+                local_parameters(settings),
+                self._identity,
+                self._link.send,
+                self._sampler.stock,
+            )
 
     async def run(self) -> None:
         """Work until the control ends this process."""
         tasks = [asyncio.create_task(self._store.run()), asyncio.create_task(self._count())]
         tasks += [asyncio.create_task(each.run()) for each in self._transports.values()]
+        if self._fleet is not None:
+            tasks.append(asyncio.create_task(self._fleet.run()))
         link = asyncio.create_task(self._link.run())
         try:
             # A task that ends by itself has a defect: the process ends, and is started again.
@@ -82,6 +99,12 @@ class BusWorker:
     def _on_message(self, message: AnyMessage) -> None:
         if isinstance(message, Snapshot):
             self._sampler.take(message)
+            if self._fleet is not None:
+                self._fleet.take(message, self._sampler.views)
+
+    def _on_connect(self) -> None:
+        if self._fleet is not None:
+            self._fleet.member.restate()
 
     async def _count(self) -> None:
         while True:
@@ -89,7 +112,17 @@ class BusWorker:
             merge_counters(self._worker, {"samples": float(self._sampler.samples)})
             for name, transport in self._transports.items():
                 merge_counters(self._worker, transport.health.counters(), f"{name}_")
+            if self._fleet is not None:
+                merge_counters(self._worker, self._fleet.counters())
             await asyncio.sleep(COUNT_S)
+
+
+def local_parameters(settings: Settings) -> Parameters:
+    """Return the control's local envelope, as the control itself reads it from the settings."""
+    sections = (settings.grid, settings.control)
+    values = {name: value for part in sections for name, value in asdict(part).items()}
+    profile = dataclasses.asdict(settings.power)
+    return parameters_from(**values, **profile, name=settings.gateway.name)
 
 
 def main(worker: Worker) -> None:
