@@ -12,7 +12,7 @@ from typing import Final
 from agent.errors import AgentError
 
 _UNITS_S: Final = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_UNITS_W: Final = {"w": 1.0, "kw": 1e3, "mw": 1e6}
+_UNITS_W: Final = {"w": 1.0, "kw": 1e3, "mw": 1e6, "gw": 1e9}
 _QUANTITY: Final = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([a-zA-Z]*)")
 
 

@@ -16,6 +16,7 @@ from agent.cli import (
     device,
     events,
     firewall,
+    fleet,
     history,
     orders,
     pki,
@@ -81,7 +82,8 @@ def build_parser() -> argparse.ArgumentParser:
         _add_common(verb)
         verb.set_defaults(run=run)
     _add_own_arguments(commands.choices)
-    for tool in (check, audit, support, firewall, events, history, user, pki, device, verify):
+    tools = (check, audit, support, firewall, events, history, user, pki, device, verify, fleet)
+    for tool in tools:
         tool.add_parser(commands)
     _inherit(commands, {action.dest for action in parser._actions})
     return parser

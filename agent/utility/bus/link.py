@@ -56,6 +56,10 @@ async def keep_up(
             reason = "closed"
         except* faults as group:
             reason = "; ".join(str(error) or type(error).__name__ for error in _leaves(group))
+        # A task group that fails while it is cancelled tells of the failure alone.
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
         pause_s = RETRY_MIN_S if loop.time() - began_s > STEADY_S else pause_s
         logger.warning("{}: {}; again in {:.1f} s", name, reason, pause_s)
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
