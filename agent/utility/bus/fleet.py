@@ -17,7 +17,7 @@ from agent.utility.bus.energy import Stock
 from agent.utility.bus.fleet_model import GATEWAY, SHARE, Area, Share
 from agent.utility.bus.identity import Identity
 from agent.utility.bus.lease import Terms
-from agent.utility.bus.link import LinkHealth, keep_up
+from agent.utility.bus.link import LinkHealth, keep_up, together
 from agent.utility.bus.member import Member
 from agent.utility.bus.nats_link import FAULTS, connection, until_lost
 
@@ -61,9 +61,8 @@ class FleetLink:
 
     async def run(self) -> None:
         """Work until cancelled; the control hears of the share with and without the bus."""
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._tell())
-            tasks.create_task(keep_up(f"fleet {self._bus.nats}", self._session, FAULTS))
+        name = f"fleet {self._bus.nats}"
+        await together(self._tell(), keep_up(name, self._session, FAULTS))
 
     def counters(self) -> dict[str, float]:
         """Return what the heartbeat tells."""
@@ -82,9 +81,7 @@ class FleetLink:
     async def _session(self) -> None:
         async with connection(self._bus, f"{self._identity.name} fleet") as (client, lost):
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(until_lost(lost))
-                    tasks.create_task(self._work(client))
+                await together(until_lost(lost), self._work(client))
             finally:
                 self.health.connected = False
 

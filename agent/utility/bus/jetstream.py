@@ -22,7 +22,7 @@ from nats.js.errors import NotFoundError
 
 from agent.config.bus import Bus
 from agent.utility.bus.identity import Identity
-from agent.utility.bus.link import LinkHealth, keep_up
+from agent.utility.bus.link import LinkHealth, keep_up, together
 from agent.utility.bus.nats_link import FAULTS, connection, until_lost
 from agent.utility.bus.outbox import Entry
 from agent.utility.bus.store import Store
@@ -73,9 +73,7 @@ class JetStreamTransport:
             self.health.connects += 1
             logger.info("NATS: {} goes on after message {}", self._identity.stream, seq)
             try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(until_lost(lost))
-                    tasks.create_task(self._send(stream, stream_seq, seq))
+                await together(until_lost(lost), self._send(stream, stream_seq, seq))
             finally:
                 self.health.connected = False
 
@@ -103,21 +101,26 @@ class JetStreamTransport:
         await self._store.acknowledge(NAME, seq)
         on_the_way: OnTheWay = asyncio.Queue(WINDOW)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._collect(on_the_way))
-                while True:
-                    for entry in await self._store.read(seq, WINDOW):
-                        future = await stream.publish_async(
-                            self._identity.subject(entry.profile),
-                            entry.payload,
-                            headers=_headers(self._identity, entry, stream_seq),
-                        )
-                        seq, stream_seq = entry.seq, stream_seq + 1
-                        self.health.sent += 1
-                        await on_the_way.put((entry, future))
+            await together(
+                self._publish(stream, stream_seq, seq, on_the_way), self._collect(on_the_way)
+            )
         finally:
             while not on_the_way.empty():
                 _forget(on_the_way.get_nowait()[1])
+
+    async def _publish(
+        self, stream: JetStreamContext, stream_seq: int, seq: int, on_the_way: OnTheWay
+    ) -> None:
+        while True:
+            for entry in await self._store.read(seq, WINDOW):
+                future = await stream.publish_async(
+                    self._identity.subject(entry.profile),
+                    entry.payload,
+                    headers=_headers(self._identity, entry, stream_seq),
+                )
+                seq, stream_seq = entry.seq, stream_seq + 1
+                self.health.sent += 1
+                await on_the_way.put((entry, future))
 
     async def _collect(self, on_the_way: OnTheWay) -> None:
         """Await the answers in order; the first that is bad ends the session."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from loguru import logger
 
@@ -54,23 +54,28 @@ async def keep_up(
         try:
             await session()
             reason = "closed"
-        except* faults as group:
-            reason = "; ".join(str(error) or type(error).__name__ for error in _leaves(group))
-        # A task group that fails while it is cancelled tells of the failure alone.
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
+        except faults as error:
+            reason = str(error) or type(error).__name__
         pause_s = RETRY_MIN_S if loop.time() - began_s > STEADY_S else pause_s
         logger.warning("{}: {}; again in {:.1f} s", name, reason, pause_s)
         await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))
         pause_s = min(2.0 * pause_s, RETRY_MAX_S)
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
+async def together(*works: Coroutine[Any, Any, None]) -> None:
+    """Run works until one of them ends or fails; end the others, and raise what it raised.
+
+    (A task group of Python 3.11 can lose the cancellation of its parent when a member fails.)
+    """
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def tls_context(settings: Bus, url: str) -> ssl.SSLContext | None:

@@ -24,7 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.config.bus import Bus, endpoint
 from agent.utility.bus.identity import Identity
-from agent.utility.bus.link import LinkHealth, keep_up, password, tls_context
+from agent.utility.bus.link import LinkHealth, keep_up, password, tls_context, together
 from agent.utility.bus.outbox import Entry
 from agent.utility.bus.store import Store
 
@@ -83,21 +83,25 @@ class MqttTransport:
         on_the_way: OnTheWay = asyncio.Queue(WINDOW)
         settling: Settling = deque()
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_until_lost(client))
-                tasks.create_task(self._collect(client, on_the_way, settling))
-                tasks.create_task(self._settle(settling))
-                while True:
-                    for entry in await self._store.read(seq, 4 * WINDOW):
-                        sending = asyncio.ensure_future(self._publish(client, entry))
-                        seq = entry.seq
-                        self.health.sent += 1
-                        self.health.resent += entry.seq <= self._highest
-                        self._highest = max(self._highest, entry.seq)
-                        await on_the_way.put((entry.seq, sending))
+            await together(
+                _until_lost(client),
+                self._feed(client, seq, on_the_way),
+                self._collect(client, on_the_way, settling),
+                self._settle(settling),
+            )
         finally:
             while not on_the_way.empty():
                 _forget(on_the_way.get_nowait()[1])
+
+    async def _feed(self, client: CheckedClient, seq: int, on_the_way: OnTheWay) -> None:
+        while True:
+            for entry in await self._store.read(seq, 4 * WINDOW):
+                sending = asyncio.ensure_future(self._publish(client, entry))
+                seq = entry.seq
+                self.health.sent += 1
+                self.health.resent += entry.seq <= self._highest
+                self._highest = max(self._highest, entry.seq)
+                await on_the_way.put((entry.seq, sending))
 
     async def _publish(self, client: CheckedClient, entry: Entry) -> None:
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]

@@ -22,6 +22,7 @@ from agent.utility.bus import jetstream, mqtt
 from agent.utility.bus.fleet import FleetLink
 from agent.utility.bus.identity import Identity
 from agent.utility.bus.jetstream import JetStreamTransport
+from agent.utility.bus.link import together
 from agent.utility.bus.mqtt import MqttTransport
 from agent.utility.bus.outbox import Outbox
 from agent.utility.bus.sampler import Sampler
@@ -80,20 +81,14 @@ class BusWorker:
 
     async def run(self) -> None:
         """Work until the control ends this process."""
-        tasks = [asyncio.create_task(self._store.run()), asyncio.create_task(self._count())]
-        tasks += [asyncio.create_task(each.run()) for each in self._transports.values()]
+        works = [self._store.run(), self._count(), self._link.run()]
+        works += [each.run() for each in self._transports.values()]
         if self._fleet is not None:
-            tasks.append(asyncio.create_task(self._fleet.run()))
-        link = asyncio.create_task(self._link.run())
+            works.append(self._fleet.run())
         try:
-            # A task that ends by itself has a defect: the process ends, and is started again.
-            done, _ = await asyncio.wait((link, *tasks), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            # A work that ends by itself has a defect: the process ends, and is started again.
+            await together(*works)
         finally:
-            for task in (link, *tasks):
-                task.cancel()
-            await asyncio.gather(link, *tasks, return_exceptions=True)
             await self._store.close()
 
     def _on_message(self, message: AnyMessage) -> None:
