@@ -16,13 +16,14 @@ from cryptography.x509.oid import NameOID
 
 from agent.config import Bus, Fleet
 from agent.utility.bus.bucket import Bucket
+from agent.utility.bus.coordinator import Coordinator
 from agent.utility.bus.fleet_model import AREA, GATEWAY, SHARE, Area, Share
 from agent.utility.bus.identity import READING, Identity
 from agent.utility.bus.jetstream import stream_config
 from agent.utility.bus.nats_link import FAULTS, connection
 from tests.utility.bus.brokers import Mosquitto, NatsServer
 from tests.utility.bus.conftest import MRID, running, until
-from tests.utility.bus.test_allocation import report
+from tests.utility.bus.test_allocation import RULES, report
 from tests.utility.bus.test_jetstream import assert_all_once_in_order
 
 pytestmark = pytest.mark.peer
@@ -165,6 +166,17 @@ async def test_nats_a_gateway_publishes_and_reports_with_its_own_certificate_onl
         )
         with pytest.raises(FAULTS):
             await asyncio.wait_for(stream.publish(identity.subject(READING), b"forged"), 1.0)
+
+
+async def test_nats_the_coordinator_shares_and_does_not_state_the_area(secured_nats, pki, identity):
+    url = f"tls://127.0.0.1:{secured_nats.port}"
+    await prepare(pki.settings("operator", nats=url), identity)
+    async with connection(pki.settings("coordinator", nats=url), "coordinator") as (client, _):
+        bucket = await Bucket.open(client, "v2g-fleet", create=False)
+        account = await Coordinator(Area(inertia_s=4.0, power_w=1e6), RULES).run_once(bucket)
+        assert account is not None
+        with pytest.raises(FAULTS):
+            await asyncio.wait_for(bucket.write(AREA, Area(inertia_s=9, power_w=1e9)), 1.0)
 
 
 @pytest.mark.parametrize(
