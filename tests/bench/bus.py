@@ -87,21 +87,50 @@ class Sender(asyncio.Protocol):
         self._transport.write(line + header + stamp + FILLER + b"\r\n")
 
 
+class Consumer(asyncio.Protocol):
+    """Hears every gateway; notes how old each message is when it is read."""
+
+    def __init__(self) -> None:
+        self.delays_s: list[float] = []
+        self._buffer = b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport) -> None:
+        self._transport = transport
+        transport.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
+        transport.write(b"SUB openfmb.> 1\r\n")
+
+    def data_received(self, data: bytes) -> None:
+        now_s = time.monotonic()
+        buffer, at = self._buffer + data, 0
+        while (end := buffer.find(b"\r\n", at)) >= 0:
+            line = buffer[at:end]
+            if line.startswith(b"HMSG"):
+                header, total = map(int, line.rsplit(b" ", 2)[1:])
+                after = end + 2 + total + 2
+                if after > len(buffer):
+                    break
+                (sent_s,) = struct.unpack_from("d", buffer, end + 2 + header)
+                self.delays_s.append(now_s - sent_s)
+                at = after
+                continue
+            if line == b"PING":
+                self._transport.write(b"PONG\r\n")
+            at = end + 2
+        self._buffer = buffer[at:]
+
+
 async def _measure(server: NatsServer) -> dict[str, float]:
     identities = [Identity(f"G{n}", str(uuid.uuid4())) for n in range(GATEWAYS)]
-    client = await nats.connect(server.url, pending_size=64 << 20)
+    client = await nats.connect(server.url)
     stream = client.jetstream(timeout=30.0)
     for start in range(0, GATEWAYS, 50):
         part = identities[start : start + 50]
         await asyncio.gather(*(stream.add_stream(stream_config(each)) for each in part))
-    delays_s: list[float] = []
-
-    async def heard(message) -> None:
-        delays_s.append(time.monotonic() - struct.unpack_from("d", message.data)[0])
-
-    await client.subscribe("openfmb.>", cb=heard, pending_msgs_limit=-1, pending_bytes_limit=-1)
-    await client.flush()
+    await client.close()
     loop = asyncio.get_running_loop()
+    _, consumer = await loop.create_connection(Consumer, "127.0.0.1", server.port)
+    delays_s = consumer.delays_s
     senders = [
         (await loop.create_connection(lambda each=each: Sender(each), "127.0.0.1", server.port))[1]
         for each in identities
@@ -115,7 +144,6 @@ async def _measure(server: NatsServer) -> dict[str, float]:
         async with asyncio.timeout(20.0):
             while len(delays_s) < expected or _stored(senders) < expected:
                 await asyncio.sleep(0.05)
-    await client.close()
     cuts = statistics.quantiles(delays_s, n=100)
     return {
         "bus.gateways": float(GATEWAYS),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +17,7 @@ from agent.errors import ConfigurationError, Finding
 
 RETRY_MIN_S: Final = 0.2
 RETRY_MAX_S: Final = 30.0
+CANCEL_AGAIN_S: Final = 0.5
 STEADY_S: Final = 10.0
 """A session that lasted this long was a good one: the next try comes soon."""
 
@@ -73,9 +74,20 @@ async def together(*works: Coroutine[Any, Any, None]) -> None:
         for task in done:
             task.result()
     finally:
-        for task in tasks:
+        await end(tasks)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they have ended; what they raise was looked at, or is of no interest.
+
+    Once is not enough: `wait_for` of Python 3.11, and the NATS client, can swallow it.
+    """
+    rest = {task for task in tasks if not task.done()}
+    while rest:
+        for task in rest:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, rest = await asyncio.wait(rest, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def tls_context(settings: Bus, url: str) -> ssl.SSLContext | None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import nats
 import nats.errors
+from loguru import logger
 from nats.aio.client import Client
 
 from agent.config.bus import Bus
@@ -33,8 +34,10 @@ async def connection(settings: Bus, name: str) -> AsyncIterator[tuple[Client, as
     async def closed() -> None:
         lost.set()
 
-    async def ignore(_error: Exception) -> None:
-        """Errors end the session where they are awaited; the library would log them twice."""
+    async def note(error: Exception) -> None:
+        """Errors end the session where they are awaited; a missing permission has no other sign."""
+        if "permissions" in str(error).lower():
+            logger.warning("{}: {}", settings.nats, error)
 
     options: dict[str, Any] = {}
     context = tls_context(settings, settings.nats)
@@ -53,7 +56,7 @@ async def connection(settings: Bus, name: str) -> AsyncIterator[tuple[Client, as
         max_outstanding_pings=2,
         closed_cb=closed,
         disconnected_cb=closed,
-        error_cb=ignore,
+        error_cb=note,
         **options,
     )
     try:

@@ -144,6 +144,8 @@ async def running(folder: Path, settings: Bus, identity: Identity) -> AsyncItera
 
 async def until(condition, timeout_s: float = 30.0) -> None:
     """Wait for a condition; fail when it does not come in time."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.02)
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end_s:
+            pytest.fail(f"did not happen within {timeout_s} s")
+        await asyncio.sleep(0.02)

@@ -18,6 +18,7 @@ from agent.messages import ControlRequest, EvseView, Snapshot
 from agent.utility.bus.energy import stock
 from agent.utility.bus.fleet import FleetLink
 from agent.utility.bus.identity import Identity
+from agent.utility.bus.link import end
 from agent.utility.bus.worker import local_parameters
 from tests.control.conftest import Bench, evse
 
@@ -135,12 +136,9 @@ async def area(
     try:
         yield sites
     finally:
-        for task in tasks:
-            task.cancel()
+        await end(tasks)
         for site in sites:
-            site.relay.heal()
             site.relay.close()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _pump(sites: list[Site]) -> None:
