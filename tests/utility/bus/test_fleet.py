@@ -124,9 +124,12 @@ async def test_two_coordinators_never_hand_out_the_same_gain_twice(tmp_path, nat
         second = type(first)(first._local, first._rules)
         async with connection(Bus(nats=nats_server.url), "second") as (client, _):
             bucket = await Bucket.open(client, "v2g-fleet", create=True)
-            rounds = [second.run_once(bucket), second.run_once(bucket), second.run_once(bucket)]
-            done = await asyncio.gather(*rounds)
-        assert sum(account is not None for account in done) >= 1
+            for _ in range(100):
+                await asyncio.gather(*(second.run_once(bucket) for _ in range(3)))
+                if second.rounds >= 3:
+                    break
+        assert second.rounds >= 3
+        assert second.lost_rounds > 0  # they did get in each other's way
         account = await settled(nats_server, sites, 2.0, least=0.6)
         assert account.granted_w_per_hz <= account.admissible_w_per_hz * 1.001
 
