@@ -17,7 +17,7 @@ from open61850.goose import GoosePDU, decode_goose_frame
 
 from agent.errors import ConfigurationError, UnavailableError
 from agent.iec61850 import Timestamp
-from agent.ied.goose import GooseHeader, GoosePublisher, GooseState
+from agent.ied.goose import GooseHeader, GoosePublisher, GooseState, data_of, goose_header
 from agent.ied.model import load_model
 
 HEADER = GooseHeader(
@@ -67,6 +67,26 @@ def test_without_gse_control_the_start_is_refused(tmp_path: Path) -> None:
     model = load_model(Settings(path=tmp_path / "x", scl=Scl(file=station, ied="MU1")))
     with pytest.raises(ConfigurationError, match="no GSEControl"):
         GoosePublisher(model, "lo", lambda _: 0)
+
+
+def test_the_shipped_block_tells_power_and_state(tmp_path: Path) -> None:
+    from agent.config import Settings
+    from agent.config.settings import Scl
+
+    station = Path(__file__).parents[2] / "scl" / "sample-station.scd"
+    model = load_model(Settings(path=tmp_path / "x", scl=Scl(file=station)))
+    node = model.devices[0].node("LLN0")
+    assert node is not None
+    (block,) = node.gooses
+    header = goose_header(block)
+    assert isinstance(header, GooseHeader)
+    assert (header.gocb_ref, header.dst, header.appid, header.vlan_id) == (
+        "V2G1LD0/LLN0$GO$gcbDispatch", "01:0c:cd:01:00:02", 2, 10,
+    )  # fmt: skip
+    assert block.data_set is not None
+    members = [member.reference.acsi for member in block.data_set.members]
+    assert members[2] == "V2G1LD0/DAGC1.WMaxAvl.mag.f"
+    assert len(data_of(block.data_set.members, lambda _: 0)) == len(members) == 9
 
 
 def test_an_unknown_interface_is_unavailable(station_file: Path, tmp_path: Path) -> None:

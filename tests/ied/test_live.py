@@ -129,6 +129,16 @@ def test_an_order_outside_the_limits_of_the_evse_is_refused(live: Any, watts: fl
     assert live.control.requests == []
 
 
+def test_an_order_beyond_the_whole_site_is_refused(live: Any) -> None:
+    with live.client() as client:
+        assert value(client, "V2G1LD0/DAGC1$MX$WMaxAvl$mag$f") == 5000.0
+        assert value(client, "V2G1LD0/DAGC1$MX$WMinAvl$mag$f") == -5000.0
+        with pytest.raises(ControlError) as refused:
+            operate(client, "V2G1LD0/DWGC1.WSpt", StructureData([FloatData(1e9)]))
+        assert refused.value.last_appl_error.add_cause == 26
+        operate(client, "V2G1LD0/DWGC1.WSpt", StructureData([FloatData(11_000.0)]))
+
+
 def test_an_order_to_an_evse_that_is_not_there_is_refused(live: Any) -> None:
     with live.client() as client, pytest.raises(ControlError) as refused:
         operate(client, "V2G1EVSE3/DWGC1.WSpt", power(1.0))

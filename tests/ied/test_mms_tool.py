@@ -121,3 +121,23 @@ def test_no_server_exits_with_69(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = parser.parse_args(["mms", "127.0.0.1", "--port", "1", "browse"])
     assert arguments.run(arguments) == 69
     assert "cannot connect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("read", "garbage"),
+        ("read", "V2G1LD0/MMXU1.Hz[MX]", "X"),
+        ("report", "nonsense"),
+        ("write", "LD0", "1"),
+        ("operate", "here", "1"),
+    ],
+)
+def test_a_reference_that_cannot_be_meant_is_named_before_anything_is_connected(
+    words: tuple[str, ...],
+) -> None:
+    parser = argparse.ArgumentParser()
+    mms.add_parser(parser.add_subparsers())
+    arguments = parser.parse_args(["mms", "127.0.0.1", "--port", "1", *words])
+    with pytest.raises(ConfigurationError, match=r"LD/LN\$FC\$DO\$DA"):
+        arguments.run(arguments)
