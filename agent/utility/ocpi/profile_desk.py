@@ -10,34 +10,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from loguru import logger
 
-from agent.errors import RefusedError
 from agent.messages import (
-    SITE,
     Authority,
-    ControlRequest,
     RequestKind,
     RequestStatus,
 )
 from agent.utility.context import Context
 from agent.utility.ocpi import profiles
 from agent.utility.ocpi.caller import Caller
+from agent.utility.ocpi.capacity import capacity_w
 from agent.utility.ocpi.objects import (
     ActiveChargingProfile,
     ChargingProfile,
     ProfileResult,
-    ResultType,
 )
 from agent.utility.ocpi.registry import Partner, Registry
 from agent.utility.ocpi.reply import OcpiError, Status
 from agent.utility.ocpi.sessions import Sessions, Stay
+from agent.utility.ocpi.teller import Teller
 from agent.utility.ocpi.times import format_time
 from agent.utility.store import read_private, write_private
 
@@ -49,7 +46,6 @@ OVERLAP_S: Final = 2.0
 PUSH_S: Final = 5.0
 """Changes are told to a partner no more often than this."""
 PUSH_LENGTH_S: Final = 1800
-WATT_STEP: Final = 100.0
 
 Key = tuple[str, str]
 
@@ -108,12 +104,11 @@ class ProfileDesk:
         self._context = context
         self._registry = registry
         self._sessions = sessions
-        self._caller = caller
+        self._teller = Teller(context, registry, caller)
         self._path = path
         self._watts_per_ampere = watts_per_ampere
         self._lease_s = context.settings.utility.lease_s
         self._running: dict[Key, Running] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         self._kept: list[Kept] | None = read_private(path, list[Kept]) or []
 
     def set(self, partner: Partner, stay: Stay, profile: ChargingProfile, url: str) -> None:
@@ -123,24 +118,24 @@ class ProfileDesk:
             OcpiError: 2001, the profile is not valid.
         """
         running = self._make(partner, stay, profile)
-        self._spawn(self._replace(running, url))
+        self._teller.spawn(self._replace(running, url))
 
     def clear(self, partner: Partner, stay: Stay, url: str) -> None:
         """End a profile; the result goes to `url`."""
-        self._spawn(self._clear(partner, stay, url))
+        self._teller.spawn(self._clear(partner, stay, url))
 
     def report(self, partner: Partner, stay: Stay, duration_s: int, url: str) -> None:
         """Send what is planned to `url`."""
         active = self.active(partner.name, stay, duration_s)
         result = ProfileResult(result="ACCEPTED", profile=active)
-        self._spawn(self._tell(partner.name, "POST", url, result))
+        self._teller.post(partner.name, url, result)
 
     def active(self, partner: str, stay: Stay, duration_s: int) -> ActiveChargingProfile:
         """Return what is planned for a session, in watts."""
         running = self._running.get((partner, stay.id))
         periods = profiles.composite(
             running.plan if running else None,
-            self._capacity_w(stay, running),
+            self._capacity_w(stay.evse_id, running),
             time.monotonic(),
             duration_s,
         )
@@ -169,9 +164,7 @@ class ProfileDesk:
 
     async def close(self) -> None:
         """Stop; limits in force end with their leases, or are resumed by the next start."""
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._teller.close()
 
     def _make(self, partner: Partner, stay: Stay, profile: ChargingProfile) -> Running:
         start_utc_s = profiles.start_utc_s(profile, stay.start_utc_s)
@@ -185,7 +178,7 @@ class ProfileDesk:
         partner, stay = self._registry.get(kept.partner), self._sessions.get(kept.session)
         if partner is not None and stay is not None and stay.active:
             with contextlib.suppress(OcpiError):  # it ended while we were not there
-                self._spawn(self._replace(self._make(partner, stay, kept.profile), ""))
+                self._teller.spawn(self._replace(self._make(partner, stay, kept.profile), ""))
 
     async def _replace(self, running: Running, url: str) -> None:
         key = (running.partner, running.stay.id)
@@ -193,7 +186,7 @@ class ProfileDesk:
         self._running[key] = running
         running.task = asyncio.current_task()
         self._save()
-        running.told = self._capacity_w(running.stay, running)
+        running.told = self._capacity_w(running.stay.evse_id, running)
         try:
             await self._run(running, before, url)
         finally:
@@ -211,8 +204,8 @@ class ProfileDesk:
             old_id = running.request_id
             if limit_w is None:
                 running.request_id = ""
-                if first and url:
-                    self._spawn(self._tell(running.partner, "POST", url, _result("ACCEPTED")))
+                if first:
+                    self._teller.result(running.partner, url, "ACCEPTED")
             else:
                 self._order(running, limit_w, change_s - now_s, url if first else "")
                 # The new limit goes first, so that there is no moment without one.
@@ -233,7 +226,7 @@ class ProfileDesk:
     def _order(self, running: Running, limit_w: float, lasts_s: float, url: str) -> None:
         running.request_id = self._context.new_id()
         lease_s = min(self._lease_s, lasts_s + OVERLAP_S)
-        self._spawn(self._ask(running, running.request_id, limit_w, lease_s, url))
+        self._teller.spawn(self._ask(running, running.request_id, limit_w, lease_s, url))
 
     async def _ask(
         self, running: Running, request_id: str, limit_w: float, lease_s: float, url: str
@@ -254,9 +247,9 @@ class ProfileDesk:
             logger.warning("OCPI profile of {}: {}", running.stay.evse_id, outcome.reason)
             if url:
                 running.ended.set()
-                await self._tell(running.partner, "POST", url, _result("REJECTED"))
-        elif url:
-            await self._tell(running.partner, "POST", url, _result("ACCEPTED"))
+                self._teller.result(running.partner, url, "REJECTED")
+        else:
+            self._teller.result(running.partner, url, "ACCEPTED")
 
     async def _supersede(self, before: Running) -> None:
         before.ended.set()
@@ -275,24 +268,11 @@ class ProfileDesk:
         running = self._running.get((partner.name, stay.id))
         if running is not None:
             await self._supersede(running)
-        result = _result("ACCEPTED" if running is not None else "UNKNOWN")
-        await self._tell(partner.name, "POST", url, result)
-
-    async def _tell(self, partner_name: str, method: str, url: str, body: Any) -> None:
-        """Call a partner; OCPI wants no retries (clause 14.3.1)."""
-        partner = self._registry.get(partner_name)
-        if partner is None:
-            return
-        try:
-            await self._caller.tell(partner, method, url, body)
-            self._context.count("ocpi_told")
-        except RefusedError as error:
-            self._context.count("ocpi_untold")
-            logger.warning("OCPI {} was not told: {} {}: {}", partner.party, method, url, error)
+        self._teller.result(partner.name, url, "UNKNOWN" if running is None else "ACCEPTED")
 
     def _push(self, running: Running) -> None:
         """Tell the partner when something else than its profile changed what is planned."""
-        capacity_w = self._capacity_w(running.stay, running)
+        capacity_w = self._capacity_w(running.stay.evse_id, running)
         now_s = time.monotonic()
         if capacity_w == running.told or now_s - running.told_s < PUSH_S:
             return
@@ -302,16 +282,10 @@ class ProfileDesk:
         if base:
             url = f"{base.rstrip('/')}/{running.stay.id}"
             active = self.active(running.partner, running.stay, PUSH_LENGTH_S)
-            self._spawn(self._tell(running.partner, "PUT", url, active))
+            self._teller.put(running.partner, url, active)
 
-    def _capacity_w(self, stay: Stay, running: Running | None) -> float:
-        """Return what the EVSE, the vehicle and everyone else permit now, in steps of 100 W."""
-        view, snapshot = self._context.fleet.get(stay.evse_id), self._context.fleet.snapshot
-        most_w = view.status.charge_max_w if view else 0.0
-        for request in snapshot.requests if snapshot else ():
-            if request.origin != (running.origin if running else ""):
-                most_w = min(most_w, _permitted_w(request, stay.evse_id, most_w))
-        return max(0.0, round(most_w / WATT_STEP) * WATT_STEP)
+    def _capacity_w(self, evse_id: str, running: Running | None) -> float:
+        return capacity_w(self._context.fleet, evse_id, running.origin if running else "")
 
     def _save(self) -> None:
         kept = [
@@ -322,25 +296,3 @@ class ProfileDesk:
             write_private(self._path, kept)
         except OSError as error:
             logger.error("{}: {}", self._path, error)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.opt(exception=error).error("OCPI profile")
-
-
-def _permitted_w(request: ControlRequest, evse_id: str, most_w: float) -> float:
-    if request.kind is RequestKind.STOP and request.target in (evse_id, SITE):
-        return 0.0
-    if request.kind is RequestKind.CHARGE_LIMIT and request.target == evse_id:
-        return request.value
-    return most_w
-
-
-def _result(result: ResultType) -> ProfileResult:
-    return ProfileResult(result=result)
