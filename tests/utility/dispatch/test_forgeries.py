@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import json
+import math
 import random
 
 import jwt
@@ -102,9 +103,9 @@ def campaign(site, key, count, restarts):
 
     async def run():
         nonlocal refused, accepted, genuine
+        site.context.fleet.heard_s = math.inf  # the control is there, however slow this machine
         for number in range(count):
             if number % GENUINE_EVERY == 0:
-                site.snapshot()  # the control is there all the time
                 genuine += 1
                 token = jws(key, claims_of(genuine))
                 assert (await site.desk.take(token, "192.0.2.1")).ok
@@ -112,6 +113,7 @@ def campaign(site, key, count, restarts):
             if number % restarts == restarts - 1:
                 site.ledger.close()
                 site.start()
+                site.context.fleet.heard_s = math.inf
             try:
                 await site.desk.take(forger.forge(number), "203.0.113.66")
                 accepted += 1
