@@ -18,6 +18,9 @@ BAND: Final = 0.05
 """Settled within this share of the settled deviation (at least 2 mHz)."""
 LEAST_BAND_HZ: Final = 0.002
 LEAST_SWING_HZ: Final = 1e-4
+SWING_HZ: Final = 0.005
+STILL_SWINGS: Final = 0.9
+"""A swing that keeps this share of its height from one third of the run to the next stays."""
 RUNAWAY_SHARE: Final = 0.2
 """A frequency this far from nominal, as a share of it, is no operating point any more."""
 
@@ -113,11 +116,15 @@ def _residual(f_hz: Floats) -> Floats:
 
 
 def _stable(f_hz: Floats, nominal_hz: float) -> NDArray[np.bool_]:
-    """Return whether the swing dies out: the last fifth swings no more than the one before."""
-    fifth = max(f_hz.shape[1] // 5, 3)
-    last, before = f_hz[:, -fifth:], f_hz[:, -2 * fifth : -fifth]
-    swing, earlier = np.ptp(np.diff(last, axis=1), axis=1), np.ptp(np.diff(before, axis=1), axis=1)
-    grows = (swing > earlier) & (np.ptp(last, axis=1) > 10.0 * LEAST_SWING_HZ)
+    """Return whether a swing dies out: in the last third it is smaller than in the one before.
+
+    A course without turning points there, still on its way, does not swing.
+    """
+    third = max(f_hz.shape[1] // 3, 4)
+    last, before = f_hz[:, -third:], f_hz[:, -2 * third : -third]
+    swing, earlier = np.ptp(last, axis=1), np.ptp(before, axis=1)
+    turns = np.count_nonzero(np.diff(np.sign(np.diff(last, axis=1)), axis=1), axis=1)
+    swings = (swing > SWING_HZ) & (swing >= STILL_SWINGS * earlier) & (turns >= 2)
     away = np.abs(f_hz - nominal_hz).max(axis=1) > RUNAWAY_SHARE * nominal_hz
-    result: NDArray[np.bool_] = ~grows & ~away & np.isfinite(f_hz).all(axis=1)
+    result: NDArray[np.bool_] = ~swings & ~away & np.isfinite(f_hz).all(axis=1)
     return result

@@ -118,18 +118,18 @@ class Group:
             self._tell(k, part)
         if (k - self._spent_at) * self._dt_s >= REFRESH_S:
             self.settle(k)
+            self._up, self._down, self._base = self._limits()
         self.power_w = self.power_w + self._slopes
         return self.power_w
 
     def settle(self, k: int) -> None:
-        """Book the energy up to step `k`, and renew SoC and limits."""
+        """Book the energy up to step `k` and renew the SoC."""
         hours = self._period * self._dt_s / 3600.0
         export_wh = self._energy * np.float32(hours)
         self._throughput_wh += np.abs(export_wh)
         self._people.spend(export_wh, (k - self._spent_at) * self._dt_s, self._p)
         self._energy[:] = 0.0
         self._spent_at = k
-        self._up, self._down, self._base = self._limits()
 
     def _tell(self, k: int, part: slice) -> None:
         """Give the vehicles of a slice their new targets, and book the ramps to them."""
@@ -149,9 +149,9 @@ class Group:
         if self._width == 2:
             slope, count = change, np.ones(len(change), np.int32)
         else:
-            count = np.ceil(np.abs(change) * self._rate[part]).astype(np.int32)
-            np.clip(count, 1, self._width - 1, out=count)
-            slope = change / count
+            steps = np.ceil(np.abs(change) * self._rate[part])
+            np.minimum(np.maximum(steps, 1.0, out=steps), self._width - 1, out=steps)
+            slope, count = change / steps, steps.astype(np.int32)
         if not self._done_in_time:
             self._slope[part] = slope
             self._end[part] = count + np.int32(k)
@@ -206,14 +206,9 @@ class Group:
 
     def _limits(self) -> tuple[Singles, Singles, Singles]:
         """Return room up, room down and base of each vehicle, by the agent's rules."""
-        up, down, base = (np.empty(len(self._people), np.float32) for _ in range(3))
-        for part in self._people.chunks():
-            ranges = self._ranges(part)
-            takes_part = self._answers[part]
-            up[part] = np.where(takes_part, ranges.room_w(up=True), 0.0)
-            down[part] = np.where(takes_part, ranges.room_w(up=False), 0.0)
-            base[part] = ranges.base_w
-        return up, down, base
+        up, down, base = self._people.rooms(self._p)
+        nothing = np.float32(0.0)
+        return np.where(self._answers, up, nothing), np.where(self._answers, down, nothing), base
 
     def _ramp_rate(self) -> Singles:
         """Return steps by W: how long a change takes."""

@@ -54,6 +54,7 @@ class Population:
     step_w: Singles
     used_wh: Singles = field(init=False)
     given_wh: Singles = field(init=False)
+    _rooms: tuple[Singles, Singles, Singles] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.used_wh = np.zeros(len(self), np.float32)
@@ -93,8 +94,18 @@ class Population:
 
     def room_w(self, p: Parameters) -> Singles:
         """Return how far each moves upwards for a share of one, shape (n,)."""
-        parts = [self.ranges(part, p).room_w(up=True) for part in self.chunks()]
-        return np.concatenate([np.zeros(0), *parts]).astype(np.float32)
+        return self.rooms(p)[0]
+
+    def rooms(self, p: Parameters) -> tuple[Singles, Singles, Singles]:
+        """Return room upwards, room downwards and base of each, W; kept until energy moves."""
+        if self._rooms is None:
+            up, down, base = (np.empty(len(self), np.float32) for _ in range(3))
+            for part in self.chunks():
+                ranges = self.ranges(part, p)
+                up[part], down[part] = ranges.room_w(up=True), ranges.room_w(up=False)
+                base[part] = ranges.base_w
+            self._rooms = (up, down, base)
+        return self._rooms
 
     def ranks(self, part: slice | NDArray[np.intp], p: Parameters) -> Floats:
         """Return the agent's order of asking, lowest first."""
@@ -102,6 +113,7 @@ class Population:
 
     def spend(self, export_wh: Singles, dt_s: float, p: Parameters) -> None:
         """Take the energy that each exported in the last `dt_s` from its battery."""
+        self._rooms = None
         for part in self.chunks():
             export = export_wh[part].astype(np.float64)
             own = charged(self.fleet(part), export, dt_s, p).own
@@ -114,6 +126,9 @@ class Population:
         taken = {f.name: getattr(self, f.name)[order] for f in fields(self) if f.init}
         chosen = Population(**taken)
         chosen.used_wh, chosen.given_wh = self.used_wh[order], self.given_wh[order]
+        if self._rooms is not None:
+            up, down, base = self._rooms
+            chosen._rooms = (up[order], down[order], base[order])
         return chosen
 
 

@@ -115,12 +115,13 @@ def dc(case: Case) -> tuple[Score, Floats, Floats]:
     windows = np.lib.stride_tricks.sliding_window_view(padded, width + 1)
     low, high = windows.min(axis=1) - DC_TOLERANCE, windows.max(axis=1) + DC_TOLERANCE
     within = (case.delivered >= low) & (case.delivered <= high)
-    value = float(within.mean())
+    active = np.abs(windows).max(axis=1) > 0.01
+    value = float(within[active].mean()) if active.any() else math.nan
     score = Score(
         "DC time within the envelope", value, "",
         "min, max of required over [t − 1 s, t] ± 3 %",
         "NESO, dynamic containment service terms (start 0.5 s, full 1 s); tolerance of 3 %",
-        "2024", "unverified", value >= 0.95,
+        "2024", "unverified", None if math.isnan(value) else value >= 0.95,
         "times verified; tolerance and share of time are general knowledge",
     )  # fmt: skip
     return score, low, high

@@ -291,8 +291,8 @@ def _fleet_checked(fleet: FleetSpec, where: str, nominal_hz: float) -> list[Find
         )
     if isinstance(fleet.available, tuple) and len(fleet.available) != 24:
         findings.append(Finding(f"{where}.available", "one number, or 24 of them"))
-    if fleet.share is not None and not 0.0 <= fleet.share <= 10.0:
-        findings.append(Finding(f"{where}.share", f"{fleet.share:g} is outside 0 to 10"))
+    if fleet.share is not None and not 0.0 <= fleet.share <= 100.0:
+        findings.append(Finding(f"{where}.share", f"{fleet.share:g} is outside 0 to 100"))
     for name in QUANTITIES:
         quantity = getattr(fleet, name)
         if not isinstance(quantity, Spread) and not (math.isfinite(quantity) and quantity >= 0.0):

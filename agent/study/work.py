@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _executor(dask: str, work: int) -> Iterator[tuple[Callable[..., Any], Callab
         except (OSError, ValueError) as error:
             raise UnavailableError(f"no Dask scheduler answers at {dask}: {error}") from error
         with client:
-            yield client.submit, distributed.as_completed
+            yield client.submit, partial(distributed.as_completed, loop=client.loop)
         return
     context = multiprocessing.get_context("forkserver")
     workers = min(os.cpu_count() or 1, work)

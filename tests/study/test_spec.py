@@ -41,7 +41,7 @@ def test_a_mistake_is_named(changes, where):
 
 def test_every_mistake_is_told_at_once():
     with pytest.raises(ConfigurationError) as caught:
-        study(**{"study.dt_s": 5.0, "fleet.share": 99.0, "fleet.preset": "nothing"})
+        study(**{"study.dt_s": 5.0, "fleet.share": 999.0, "fleet.preset": "nothing"})
     assert len(caught.value.findings) == 3
 
 
