@@ -73,14 +73,17 @@ def test_heartbeats_survive_a_cellular_link_of_three_seconds(make_site, tools):
     asyncio.run(scenario())
 
 
-def test_cuts_lose_no_transaction_message_and_keep_their_order(make_site, tools):
+@pytest.mark.parametrize("cuts", [6, pytest.param(500, marks=pytest.mark.soak)])
+def test_cuts_lose_no_transaction_message_and_keep_their_order(
+    make_site, tools, cuts, record_property
+):
     async def scenario():
         async with tools.Csms(interval=1) as csms, proxy.Proxy(csms.port, 0.02) as wire:
             url = f"ws://localhost:{wire.port}/ocpp"
             evses = [tools.evse(f"CS{n}/1") for n in range(3)]
             site = make_site(None, evses, url=url, meter_interval_s=1.0)
             async with site:
-                for _ in range(6):
+                for _ in range(cuts):
                     await asyncio.sleep(0.7)
                     wire.cut()
                 for each in evses:
@@ -88,6 +91,8 @@ def test_cuts_lose_no_transaction_message_and_keep_their_order(make_site, tools)
                 await tools.until(lambda: not site.client.transactions.running, "the ends")
                 await tools.until(lambda: len(site.client.journal) == 0, "an empty journal")
                 assert wire.connections >= 4
+                record_property("cuts", cuts)
+                record_property("messages", len(csms.of("TransactionEvent")))
                 by_name = {}
                 for event in csms.of("TransactionEvent"):
                     name = event["transactionInfo"]["transactionId"]

@@ -41,7 +41,8 @@ def test_records_come_out_in_the_order_in_which_they_went_in(tmp_path):
     assert len(again) == 0
 
 
-def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path):
+@pytest.mark.parametrize("rounds", [2, pytest.param(200, marks=pytest.mark.soak)])
+def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path, rounds, record_property):
     """A process writes and says what is kept; it is killed while it writes."""
     program = (
         "import sys, itertools\n"
@@ -56,7 +57,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path):
         "    print(n, flush=True)\n"
     )
     path = tmp_path / "j"
-    for _ in range(2):
+    for _ in range(rounds):
         process = subprocess.Popen(
             [sys.executable, "-c", program, str(path)],
             stdout=subprocess.PIPE, text=True, cwd=REPOSITORY,
@@ -73,6 +74,8 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path):
         assert journal.transactions()[1].next_seq_no == kept
         journal.close()
     assert drained(Journal(path)) == list(range(kept))
+    record_property("kills", rounds)
+    record_property("records", kept)
 
 
 def test_beyond_the_limit_only_periodic_values_are_thinned(tmp_path):

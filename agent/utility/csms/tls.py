@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from loguru import logger
+
 from agent.errors import ConfigurationError, Finding
 
 CIPHERS: Final = (
@@ -66,7 +68,7 @@ def client_context(certificate: Path | None, key: Path | None, ca: Path | None) 
         if _PEM_CRL in _read(ca):
             context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     if certificate is not None:
-        check_validity(certificate)
+        _warn_of_end(certificate, check_validity(certificate))
         key = key_of(certificate, key)
         _read(key)
         _load(certificate, lambda: context.load_cert_chain(str(certificate), str(key)))
@@ -115,6 +117,12 @@ def explain(error: ssl.SSLError) -> str:
     if "alert" in reason:
         return f"the CSMS refuses our certificate or our TLS: {reason}"
     return f"TLS fails: {reason}"
+
+
+def _warn_of_end(certificate: Path, end: datetime) -> None:
+    left = end - datetime.now(UTC)
+    if left < EXPIRES_SOON:
+        logger.warning("{}: expires in {} days, on {:%Y-%m-%d}", certificate, left.days, end)
 
 
 def _load(path: Path, load: Callable[[], None]) -> None:
