@@ -116,22 +116,23 @@ class CsmsClient:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        tick = asyncio.create_task(self._tick())
+        work = [asyncio.create_task(each) for each in (self._keep(), self._tick())]
         try:
-            while True:
-                await self._attempt()
-                if tick.done():
-                    tick.result()
-                pause_s = self._backoff.next_s()
-                self._changed("waiting")
-                await asyncio.sleep(pause_s)
+            done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                each.result()
         finally:
-            tick.cancel()
-            if self.connection is not None:
-                self.connection.close(reason="the gateway stops")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.connection.closed.wait(), 1.0)
+            for each in work:
+                each.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            self._context.listeners.remove(self._follow)
             self.journal.close()
+
+    async def _keep(self) -> None:
+        while True:
+            await self._attempt()
+            self._changed("waiting")
+            await asyncio.sleep(self._backoff.next_s())
 
     @property
     def timeout_s(self) -> float:
@@ -143,10 +144,6 @@ class CsmsClient:
         if self.connection is None:
             raise CallError("Closed", "the CSMS is not connected")
         return await self.connection.call(action, payload)
-
-    def wake(self) -> None:
-        """There is something new to deliver."""
-        self._news.set()
 
     async def boot(self, connection: CsmsConnection, reason: str) -> Payload:
         """Send BootNotification and return the answer."""
@@ -171,7 +168,7 @@ class CsmsClient:
             finally:
                 self.connection = None
                 self.transactions.online = False
-                connection.abort("the gateway gives up")
+                connection.close(reason="the gateway ends the connection")
             why = connection.why or "the connection was lost"
             self._backoff.held(time.monotonic() - started_s)
         except HandshakeTimeoutError as error:

@@ -29,6 +29,8 @@ from agent.utility.csms.pacing import RoundTrip
 MAX_MESSAGE: Final = 256 * 1024
 SILENT_CALLS: Final = 2
 """Calls in a row without an answer, nor anything else, after which the connection is dead."""
+CLOSE_S: Final = 1.0
+"""Time for what is on its way when we close; a peer that does not read gets no more."""
 LOST: Final = frozenset({"Timeout", "Closed", "Expired", "Superseded"})
 """Codes of a call that the CSMS may never have seen, unlike one that it refused."""
 
@@ -126,6 +128,7 @@ class CsmsConnection(WSListener):
             self.why = self.why or reason
             self._transport.send_close(code, reason.encode())
             self._transport.disconnect()
+            asyncio.get_running_loop().call_later(CLOSE_S, self.abort, reason)
 
     def abort(self, why: str) -> None:
         """Drop the socket without waiting for the other side."""

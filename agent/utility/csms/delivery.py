@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Final
 
 from loguru import logger
@@ -49,6 +50,11 @@ async def deliver(
         except _NoRemoteIdError:
             why = "this CSMS never gave the transaction a number"
             _put_aside(journal, context, number, record, why)
+        except sqlite3.Error as error:
+            # Better twice than never: it is sent again once the disk takes the note.
+            logger.error("a delivered message cannot be noted: {}", error)
+            await asyncio.sleep(RETRY_S)
+            continue
         else:
             context.count("csms_delivered")
         attempts = 0

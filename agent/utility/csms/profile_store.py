@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Container, Iterator, Mapping
+import sqlite3
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from loguru import logger
@@ -56,18 +57,21 @@ class ProfileStore:
 
     def keep(self, before: Mapping[int, Profile], profile: Profile) -> None:
         """Write an installed profile to the disk, and forget those that it replaced."""
-        self._journal.drop_profiles(before.keys() - self.by_id.keys())
+        self._drop(before.keys() - self.by_id.keys())
         if profile.purpose is not Purpose.TX and profile.kind is not Kind.DYNAMIC:
-            self._journal.put_profile(
-                profile.profile_id, profile.evse, profile.received_utc_s, profile.payload
-            )
+            try:
+                self._journal.put_profile(
+                    profile.profile_id, profile.evse, profile.received_utc_s, profile.payload
+                )
+            except sqlite3.Error as error:
+                logger.error("profile {} holds until a restart: {}", profile.profile_id, error)
 
     def remove(self, ids: list[int]) -> None:
         """Forget profiles, on disk as well."""
         for profile_id in ids:
             del self.by_id[profile_id]
         if ids:
-            self._journal.drop_profiles(ids)
+            self._drop(ids)
 
     def matching(self, ids: Container[int] | None, criteria: Mapping[str, Any]) -> list[Profile]:
         """Return the profiles with these ids, or, where None, those that fit the criteria."""
@@ -84,6 +88,12 @@ class ProfileStore:
             or t_utc_s >= min(each.valid_to_s, _end_of(each))
         ]
         self.remove(gone)
+
+    def _drop(self, ids: Iterable[int]) -> None:
+        try:
+            self._journal.drop_profiles(ids)
+        except sqlite3.Error as error:
+            logger.error("profiles that ended are still on the disk: {}", error)
 
     def shift(self, step_s: float) -> None:
         """The wall clock jumped: what counts from its arrival goes on as if it had not."""

@@ -53,11 +53,11 @@ class Transactions:
 
         What the disk did not take stays in memory and is tried again the next time.
         """
-        for view in views:
-            self._follow(view, mono_s, utc_s)
-        if not self._entries:
-            return False
         try:
+            for view in views:
+                self._follow(view, mono_s, utc_s)
+            if not self._entries:
+                return False
             self._journal.append(self._entries)
         except sqlite3.Error as error:
             logger.error("transaction messages cannot be kept: {}", error)
