@@ -100,7 +100,6 @@ def test_reload_changes_nothing_when_it_cannot_change_all_of_it(running, line, c
 def test_a_supervised_worker_comes_back_with_the_new_settings(daemon):
     """The daemon starts a real stations worker; after the reload it listens on another port."""
     text = daemon.config.read_text() + f'[process_bus]\ninterface = "virtual:{daemon.folder}/b"\n'
-    text += "[hmi]\nenabled = false\n"
     stations_at = '[stations]\nhost = "127.0.0.1"\nport = {}\n'
     daemon.config.write_text(text + stations_at.format(free_port()))
     daemon.start("--config", str(daemon.config))
