@@ -21,6 +21,7 @@ from agent.processbus.sv.encode import SvStream
 
 NS = {"s": "http://www.iec.ch/61850/2003/SCL"}
 PAUSE_S = 0.002
+RUSH_PERIOD_S = 1.0
 
 
 def stream(number: int) -> SvStream:
@@ -86,19 +87,26 @@ def _address(root: etree._Element, ied: str, mac: str, appid: str) -> None:
             parameter.text = value
 
 
-def publish(interface: str, streams: int, bays: int, dip_every_s: float) -> None:
-    """Send until the process is ended."""
+def publish(
+    interface: str, streams: int, bays: int, dip_every_s: float, rush_s: float = 0.0
+) -> None:
+    """Send until the process is ended; in the first `rush_s` dip all the time.
+
+    The rush fills what is bounded but starts empty, the buffers of reports above all.
+    """
     sender = open_sender(interface)
     waves = [Waveform(50, 50.0) for _ in range(streams)]
     units = [MergingUnit(stream(n), wave, sender) for n, wave in enumerate(waves, 1)]
     publishers = [bay(number) for number in range(1, bays + 1)]
     dips = Dips(dip_every_s, 8.0, time.monotonic())
+    calm_s = time.monotonic() + rush_s
     start_s = time.time()
     for unit in units:
         unit.start(start_s)
     while True:
         now_s = time.monotonic()
-        f_hz = 49.80 if dips.low(now_s) else 50.0
+        low = dips.low(now_s) if now_s > calm_s else now_s % RUSH_PERIOD_S < RUSH_PERIOD_S / 2
+        f_hz = 49.80 if low else 50.0
         utc_s = time.time()
         for wave, unit in zip(waves, units, strict=True):
             wave.f_hz = f_hz
@@ -116,6 +124,7 @@ if __name__ == "__main__":
     parser.add_argument("--streams", type=int, default=4)
     parser.add_argument("--goose", type=int, default=20)
     parser.add_argument("--dip-every", type=float, default=60.0)
+    parser.add_argument("--rush", type=float, default=0.0, help="seconds at the start")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    publish(chosen.interface, chosen.streams, chosen.goose, chosen.dip_every)
+    publish(chosen.interface, chosen.streams, chosen.goose, chosen.dip_every, chosen.rush)

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +125,8 @@ class SoakSite(Site):
         self.daemon = self._spawn("agent.cli.daemon", "--config", str(self.config))
         self.merging_unit = subprocess.Popen(
             [sys.executable, "-m", "tests.gateway.soak_bus", "--interface", self.sending_end,
-             "--streams", str(self.load.streams), "--goose", str(self.load.goose)],
+             "--streams", str(self.load.streams), "--goose", str(self.load.goose),
+             "--rush", str(self.load.warm_up_s)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, cwd=REPOSITORY,
         )  # fmt: skip
         self.stations = self._spawn(
@@ -194,6 +196,7 @@ def run(load: Load, folder: Path, record_property) -> None:
             for name, pid in processes.items():
                 samples[name].take(pid)
             time.sleep(load.every_s)
+        wait_for(lambda: all_alive(snapshot(client), load), 60, 1.0)
         after = snapshot(client)
         assert pids(site, after) == processes, "no process died"
         clients.close()
@@ -201,6 +204,12 @@ def run(load: Load, folder: Path, record_property) -> None:
     assert clients.errors == []
     assert min(clients.reads) > 0
     judge(load, before, after, samples)
+
+
+def all_alive(now: Snapshot, load: Load) -> bool:
+    """Every stream and every GOOSE is received; a busy machine may delay one for a moment."""
+    alive = Counter(each.kind for each in now.subscriptions if each.alive)
+    return alive["sv"] == load.streams and alive["goose"] == load.goose
 
 
 def report(load, before, after, samples, record_property) -> None:
@@ -221,9 +230,6 @@ def judge(load, before, after, samples) -> None:
     buses = [next(w for w in s.workers if w.name == "processbus") for s in (before, after)]
     frames = buses[1].counters["frames"] - buses[0].counters["frames"]
     assert frames > 0
-    assert buses[1].counters["streams"] == load.streams
-    alive = [each for each in after.subscriptions if each.kind == "goose" and each.alive]
-    assert len(alive) == load.goose
     assert sum(view.status.online for view in after.evses) == load.stations
     assert {name: taken.files_grew for name, taken in samples.items() if taken.files_grew > 0} == {}
     if load.seconds < LONG_S:
@@ -247,6 +253,6 @@ def test_a_site_under_full_load_does_not_grow(tmp_path, record_property):
     """`SOAK_SECONDS` replaces HOURS for a short look."""
     hours = float(os.environ.get("HOURS", "1"))
     seconds = float(os.environ.get("SOAK_SECONDS", hours * 3600))
-    warm_up_s = min(300.0, max(30.0, seconds / 6))
+    warm_up_s = min(900.0, max(30.0, seconds / 6))
     load = Load(streams=4, goose=20, clients=20, stations=500, seconds=seconds, warm_up_s=warm_up_s)
     run(load, tmp_path, record_property)
