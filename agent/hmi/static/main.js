@@ -103,6 +103,8 @@ function drawPower(data) {
   gauge.setProperty("--low", share(data.ordered_w - data.down_w));
   gauge.setProperty("--top", share(data.ordered_w + data.up_w));
   gauge.setProperty("--zero", share(0));
+  const zero = parseFloat(share(0));
+  byId("gauge").classList.toggle("edge", zero < 12 || zero > 88);
   gauge.setProperty("--ordered", share(data.ordered_w));
   gauge.setProperty("--delivered", share(data.delivered_w));
 }
