@@ -7,6 +7,7 @@ and returns the value, or None while it is unknown. Ordinals are those of IEC 61
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -231,6 +232,13 @@ def _gradient(snapshot: Snapshot, setting: str) -> float | None:
     return None if not droop or not nominal_hz else 100.0 / (droop * nominal_hz)
 
 
+def variance(snapshot: Snapshot, view: EvseView | None, _group: GroupView | None) -> float | None:
+    """Variance of the EVSE's report against the analyser before it, %."""
+    found = (v for v in snapshot.verifications if view and v.evse_id == view.evse_id)
+    value = next((each.variance for each in found), math.nan)
+    return 100.0 * value if math.isfinite(value) else None
+
+
 def audit_seq(snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None) -> int:
     """Sequence number of the last durable record of the audit log (its 31 lowest bits)."""
     return snapshot.audit_seq & 0x7FFF_FFFF
@@ -288,6 +296,7 @@ DERIVED: Final[Mapping[str, Derived]] = {
         soc_high,
         soc_low,
         stored_wh,
+        variance,
         warning,
     )
 }
