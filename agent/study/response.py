@@ -58,6 +58,8 @@ class Responses:
         return self._share
 
     def _wanted(self, deviation_hz: Floats) -> Floats:
+        if self._common is not None and len(deviation_hz) == 1:
+            return np.array([self._common.share(float(deviation_hz[0]))])
         if self._common is not None:
             return self._common.share(deviation_hz)
         under = self._under(np.maximum(-deviation_hz, 0.0) + self._offset_hz)

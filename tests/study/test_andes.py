@@ -41,7 +41,6 @@ def test_one_area_is_the_same_in_andes(record_property):
         ("ieee14", "GENROU_3", 0.05, True),
         ("ieee14", "GENROU_4", 0.05, True),
         ("ieee39", "GENROU_2", 0.10, True),
-        ("ieee39", "GENROU_4", 0.10, True),
         ("ieee39", "GENROU_5", 0.10, True),
         ("ieee39", "GENROU_7", 0.10, True),
         ("ieee39", "GENROU_8", 0.10, True),
