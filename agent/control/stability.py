@@ -170,8 +170,8 @@ def _loop_s(p: Parameters) -> float:
 def _mean_phasor(delays_s: Floats, weights: Floats) -> Complexes:
     """Return E[exp(-jωτ)] over `OMEGA`; many delays are gathered in bins first."""
     if delays_s.size <= BINS:
-        turns = np.exp(-1j * np.outer(OMEGA, delays_s))
-        few: Complexes = turns @ (weights / weights.sum())
+        turns, shares = np.outer(OMEGA, delays_s), weights / weights.sum()
+        few: Complexes = np.cos(turns) @ shares - 1j * (np.sin(turns) @ shares)
         return few
     low, high = float(delays_s.min()), float(delays_s.max())
     edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
