@@ -55,7 +55,7 @@ class Coordinator:
         return ledger
 
     def _in_force(self, stated: Area | None) -> Area:
-        """Return the stated area while its lease lasts, never wider than the configured one."""
+        """Return the stated area while its lease lasts, then the configured one."""
         if stated is None or time.time() - stated.t_utc_s > stated.lease_s:
             return self._local
         return stated

@@ -18,7 +18,7 @@ from typing import Final
 from loguru import logger
 from nats.js import JetStreamContext
 from nats.js.api import PubAck, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from agent.config.bus import Bus
 from agent.utility.bus.identity import Identity
@@ -126,7 +126,11 @@ class JetStreamTransport:
         """Await the answers in order; the first that is bad ends the session."""
         while True:
             entry, future = await on_the_way.get()
-            await asyncio.wait_for(future, ACK_S)
+            try:
+                await asyncio.wait_for(future, ACK_S)
+            except APIError:  # another chain, or no room: the next session looks
+                self.health.refused += 1
+                raise
             self.health.acknowledged += 1
             if on_the_way.empty() or entry.seq % WINDOW == 0:
                 await self._store.acknowledge(NAME, entry.seq)

@@ -190,8 +190,8 @@ class Member:
         if self.phase() == "decaying":
             # Where the configuration has no number, the way back leads to what would hold.
             rated_w = self._rated_w()
-            ends = {GAIN: self._local_limit(self._snapshot), RESERVE_UP: rated_w,
-                    RESERVE_DOWN: rated_w}  # fmt: skip
+            gain = min(self._local_limit(self._snapshot), self._slope(self._snapshot))
+            ends = {GAIN: gain, RESERVE_UP: rated_w, RESERVE_DOWN: rated_w}
             local |= {n: min(local[n], end) for n, end in ends.items()}
         return lease.values(share, self._age_s(), local, self._terms)
 

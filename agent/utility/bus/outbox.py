@@ -129,13 +129,6 @@ class Outbox:
         self._acked = {name: seq and seq + shift for name, seq in self._acked.items()}
         self._seq += shift
 
-    def before(self, utc_s: float) -> int:
-        """Return the number before the first kept message made at or after `utc_s`."""
-        (seq,) = self._db.execute(
-            "SELECT MIN(seq) FROM messages WHERE t_utc_s >= ?", (utc_s,)
-        ).fetchone()
-        return self._seq if seq is None else int(seq) - 1
-
     def commit(self, messages: Iterable[tuple[float, str, bytes]]) -> list[Entry]:
         """Number messages (UTC, profile, payload) and write them in one transaction.
 

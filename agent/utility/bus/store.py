@@ -97,10 +97,6 @@ class Store:
         """Note that this broker has everything up to `seq`."""
         await self._call(lambda: self._outbox.acknowledge(transport, seq))
 
-    async def first_since(self, utc_s: float) -> int:
-        """Return the number before the first message made at or after `utc_s`."""
-        return await self._call(lambda: self._outbox.before(utc_s))
-
     async def renumber(self, above: int) -> None:
         """Give all messages numbers above `above`, in their order."""
         await self._call(lambda: self._outbox.renumber(above))
