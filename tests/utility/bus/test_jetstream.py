@@ -69,11 +69,11 @@ async def campaign(tmp_path, server, identity, seconds: float, kills: int) -> di
             stream = client.jetstream()
             reader = await stream.pull_subscribe(
                 identity.subject(READING), "scada", stream=identity.stream,
-                config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=2),
+                config=ConsumerConfig(ack_policy=AckPolicy.EXPLICIT, ack_wait=2, max_ack_pending=1),
             )  # fmt: skip
             while True:
                 try:
-                    for message in await reader.fetch(100, timeout=0.5):
+                    for message in await reader.fetch(1, timeout=0.5):
                         if rule.is_new(message.subject, *numbers(message)):
                             heard.append(message.data)
                         await message.ack_sync()
