@@ -360,7 +360,12 @@ def p99_ms(client: MmsClient, reads: int) -> float:
 
 @pytest.mark.soak
 def test_p99_beside_200_silent_and_50_half_open_connections(
-    site: Site, server: Any, station_file: Path, tmp_path: Path, record_property: Any
+    site: Site,
+    server: Any,
+    station_file: Path,
+    tmp_path: Path,
+    until: Any,
+    record_property: Any,
 ) -> None:
     """A minute; the figure to reach is a ratio of 2."""
     limits = Limits(pending=400, per_address=500, handshake_s=30.0)
@@ -374,9 +379,9 @@ def test_p99_beside_200_silent_and_50_half_open_connections(
             for stream in others[:50]:
                 stream.sendall(b"\x16\x03\x01\x02\x00\x01")
             beside_ms = p99_ms(client, 5_000)
-            assert live.front.admission.pending == 250
             for stream in others:
                 stream.close()
+            until(lambda: live.front.admission.pending == 0, 60.0)
     record_property("p99 alone, ms", round(alone_ms, 3))
     record_property("p99 beside them, ms", round(beside_ms, 3))
     record_property("ratio", round(beside_ms / alone_ms, 2))
