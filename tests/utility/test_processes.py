@@ -123,7 +123,7 @@ def queued(gateway):
             return 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_kill_9_loses_no_transaction_message_and_a_bias_ends_with_its_lease(
     tools, tmp_path, record_property
 ):
@@ -133,7 +133,7 @@ def test_kill_9_loses_no_transaction_message_and_a_bias_ends_with_its_lease(
         async with Gateway(tmp_path, csms.port, tools) as gateway:
             worker = gateway.start("agent.utility.worker", "--name", "utility")
             path = tmp_path / "state" / "csms.sqlite"
-            await tools.until(lambda: path.exists() and queued(gateway) >= 6, "records", 40)
+            await tools.until(lambda: path.exists() and queued(gateway) >= 6, "records", 100)
             worker.kill()
             worker.wait()
             gateway.start("agent.utility.worker", "--name", "utility")
@@ -142,7 +142,7 @@ def test_kill_9_loses_no_transaction_message_and_a_bias_ends_with_its_lease(
                 check_order(csms)
 
     async def check_bias(gateway, csms):
-        await tools.until(lambda: len(csms.of("TransactionEvent")) > 10, "the records", 40)
+        await tools.until(lambda: len(csms.of("TransactionEvent")) > 10, "the records", 100)
         evse = csms.of("TransactionEvent")[0]["evse"]["id"]
         answer = await csms.call("SetChargingProfile", tools.setpoint_profile(-4000, evse))
         assert answer == {"status": "Accepted"}

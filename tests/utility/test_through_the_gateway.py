@@ -50,20 +50,20 @@ async def gateway(folder, csms, stations_port):
             process.wait(20)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_the_csms_reaches_each_station_and_power_stays_with_the_gateway(tools, tmp_path):
     async def scenario():
         async with tools.Csms(interval=1) as csms, gateway(tmp_path, csms, free_port()):
-            socket = await tools.until(lambda: socket_of(csms, "SIM0001"), "a station", 60)
+            socket = await tools.until(lambda: socket_of(csms, "SIM0001"), "a station", 120)
             assert socket.subprotocol == "ocpp2.1"
-            await tools.until(lambda: len(csms.of("BootNotification")) >= 3, "boots", 30)
+            await tools.until(lambda: len(csms.of("BootNotification")) >= 3, "boots", 90)
             wish = {"requestedMessage": "Heartbeat"}
             answer = await csms.call("TriggerMessage", wish, socket)
             assert answer["status"] == "Accepted"  # the station's own answer
-            old = await tools.until(lambda: socket_of(csms, "SIM0002"), "the other", 30)
+            old = await tools.until(lambda: socket_of(csms, "SIM0002"), "the other", 90)
             assert old.subprotocol == "ocpp1.6"
             assert (await csms.call("Reset", {"type": "Soft"}, old))["status"] == "Accepted"
-            await tools.until(lambda: csms.of("TransactionEvent"), "transactions", 30)
+            await tools.until(lambda: csms.of("TransactionEvent"), "transactions", 90)
             answer = await csms.call("UpdateFirmware", firmware(), socket)
             assert answer["status"] == "Accepted"
             assert (await csms.call("SetChargingProfile", tools.limit_profile(1), socket))[
