@@ -22,7 +22,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = pages()
 ALL_PAGES = sorted(page.name for page in DOCS.glob("*.md"))
 SYSTEM_TOOLS = {
-    "aa-status", "apparmor_parser", "apt", "cat", "cd", "chmod", "chown", "chrt", "cp", "curl", "dask",
+    "aa-status", "apparmor_parser", "apt", "cat", "cd", "chmod", "chown", "chrt", "cp", "curl",
+    "dask",
     "df", "dmesg", "echo", "export", "git", "grep", "head", "install", "ip", "ip6tables-restore",
     "iptables-restore", "journalctl", "jq", "less", "ls", "make", "mkdir", "mosquitto",
     "mosquitto_pub", "mosquitto_sub", "mv", "nats", "nats-server", "nft", "node", "npm", "openssl",
