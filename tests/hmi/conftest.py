@@ -147,9 +147,11 @@ class Control:
         due_s = time.monotonic()
         while not self._end.is_set():
             due_s = max(due_s + TICK_S, time.monotonic() - TICK_S)
-            while (rest_s := due_s - time.monotonic()) > 0:
+            rest_s = 0.0
+            while rest_s >= 0.0:  # once at least, however late it is
                 for peer, message in hub.poll(rest_s).received:
                     self._take(hub, peer, message)
+                rest_s = due_s - time.monotonic()
             self.peers = len(hub.peers)
             made = msgspec.structs.replace(self.make(), alarms=tuple(self.alarms.values()))
             hub.send_role(Role.HMI, made)
