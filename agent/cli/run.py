@@ -46,6 +46,7 @@ from agent.messages import AnyMessage, OrderSent, Snapshot, StatusQuery
 FIRST_DIP_S: Final = 5.0
 DIP_PERIOD_S: Final = 20.0
 START_TIMEOUT_S: Final = 60.0
+INVERTER: Final = "modbus"
 READY_MODE: Final = "droop"
 OPERATOR: Final = "operator"
 REFRESH_S: Final = 0.1
@@ -64,7 +65,9 @@ class Record:
     """By code and source: what was raised since the site was up."""
     standing: set[str] = field(default_factory=set)
     up: bool = False
+    evses: set[str] = field(default_factory=set)
     stations: set[str] = field(default_factory=set)
+    """Those of `evses` that are charging stations, not inverters."""
 
     def take(self, message: AnyMessage) -> None:
         """Take one message of the daemon."""
@@ -72,8 +75,9 @@ class Record:
             self.orders.append(message)
         elif isinstance(message, Snapshot):
             self._take_alarms(message)
-            online = (v.status for v in message.evses if v.status.online)
-            self.stations.update(status.evse_id.split("/")[0] for status in online)
+            online = {v.evse_id: v.status.protocol for v in message.evses if v.status.online}
+            self.evses.update(online)
+            self.stations.update(name for name, said in online.items() if said != INVERTER)
             if message.complete or self.snapshot is None:
                 self.snapshot = message
             else:
@@ -97,7 +101,7 @@ class Record:
     def ready(self) -> bool:
         """Every EVSE is online and the droop follows the frequency."""
         loop = self.snapshot and self.snapshot.loop
-        return bool(loop and loop.mode == READY_MODE and len(self.stations) >= self.site.evses)
+        return bool(loop and loop.mode == READY_MODE and len(self.evses) >= self.site.evses)
 
     def summary(self) -> dict[str, Any]:
         """Return the closing line."""
