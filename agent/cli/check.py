@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from agent.cli.gateway import GatewayClient, add_gateway_options
+from agent.config.workers import is_planned
 from agent.errors import EX_UNAVAILABLE, Finding, UnavailableError
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print, return 0, 69 (no daemon) or 78 (errors)."""
-    # Imported here: the other verbs of `v2g-ctl` need not wait for SCL and numpy.
-    from agent.cli.validation import check_file, is_planned
-
     if arguments.worker:
         return 0 if is_planned(arguments.config, arguments.worker) else EXIT_NOT_PLANNED
+    # Imported here: units' conditions and other verbs need not wait for SCL and numpy.
+    from agent.cli.validation import check_file
+
     report = check_file(arguments.config, with_machine=not arguments.quiet)
     code = report.exit_code
     if arguments.running and not code:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from agent.cli.preflight import files, machine
 from agent.config import Settings, read_settings
-from agent.daemon import control_parameters, plan_workers
+from agent.daemon import control_parameters
 from agent.errors import EX_CONFIG, ConfigurationError, Finding
 from agent.ied.model import bind_model, load_model
 from agent.scl import Severity, read_scl
@@ -32,12 +32,6 @@ class CheckReport:
     def exit_code(self) -> int:
         """0, or what the daemon would exit with."""
         return EX_CONFIG if self.errors else 0
-
-
-def is_planned(path: Path, worker: str) -> bool:
-    """Tell whether a usable configuration asks for a worker."""
-    settings, findings = read_settings(path)
-    return not findings and worker in {spec.name for spec in plan_workers(settings)}
 
 
 def check_file(path: Path, *, with_machine: bool = True) -> CheckReport:

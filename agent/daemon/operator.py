@@ -9,12 +9,13 @@ from loguru import logger
 
 from agent.audit import Kind
 from agent.config import Settings, load_settings
+from agent.config.workers import plan_workers
 from agent.control import State
 from agent.daemon.alarms import AlarmBoard
 from agent.daemon.desk import AuditDesk
 from agent.daemon.parameters import control_parameters
 from agent.daemon.reload import Difference, compare
-from agent.daemon.workers import Supervisor, plan_workers
+from agent.daemon.workers import Supervisor
 from agent.errors import ConfigurationError
 from agent.link import Hub
 from agent.messages import Acknowledge, Reload, RequestOutcome, RequestStatus, Shutdown

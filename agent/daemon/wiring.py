@@ -15,10 +15,11 @@ from loguru import logger
 
 from agent.audit import AuditLog, Kind
 from agent.config import Settings
+from agent.config.workers import WorkerSpec, plan_workers
 from agent.daemon.identity import permits
 from agent.daemon.loop import ControlLoop
 from agent.daemon.parameters import control_parameters
-from agent.daemon.workers import Supervisor, WorkerSpec, plan_workers
+from agent.daemon.workers import Supervisor
 from agent.errors import EX_CONFIG, UnavailableError
 from agent.link import Hub
 from agent.notify import Notifier

@@ -21,8 +21,9 @@ from typing import Final
 from loguru import logger
 
 from agent.config import Settings
+from agent.config.workers import WorkerSpec
 from agent.errors import EX_AGAIN, EX_CONFIG, EX_UNAVAILABLE
-from agent.messages import Role, WorkerHealth, WorkerState
+from agent.messages import WorkerHealth, WorkerState
 
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_S: Final = 10.0
@@ -31,40 +32,6 @@ START_FAILURE_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 3.0
 STAND_IN_AFTER_S: Final = 4.0
 """A stand-in is made when the worker has run this long, so that it slows no start."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSpec:
-    """One worker to run: `python -m module --config … --name name *arguments`."""
-
-    name: str
-    role: Role
-    module: str
-    arguments: tuple[str, ...] = ()
-
-
-def plan_workers(settings: Settings) -> list[WorkerSpec]:
-    """Return the workers that the settings ask for."""
-    plan = [WorkerSpec("processbus", Role.PROCESS_BUS, "agent.processbus.worker")]
-    plan += [
-        WorkerSpec(name, Role.STATIONS, "agent.vehicles.stations.worker")
-        for name in settings.stations.worker_names
-    ]
-    if settings.ied.enabled:
-        plan.append(WorkerSpec("ied", Role.IED, "agent.ied.worker"))
-    plan += [
-        WorkerSpec(f"secc@{evse.interface}", Role.SECC, "agent.vehicles.secc.worker")
-        for evse in settings.secc.evse
-    ]
-    if settings.field.device:
-        plan.append(WorkerSpec("field", Role.FIELD, "agent.vehicles.field.worker"))
-    if settings.utility.enabled:
-        plan.append(WorkerSpec("utility", Role.UTILITY, "agent.utility.worker"))
-    if settings.bus.enabled or settings.fleet.enabled:
-        plan.append(WorkerSpec("bus", Role.BUS, "agent.utility.bus.worker"))
-    if settings.hmi.enabled or settings.history.enabled or settings.metrics.enabled:
-        plan.append(WorkerSpec("hmi", Role.HMI, "agent.hmi.worker"))
-    return plan
 
 
 @dataclass(slots=True)

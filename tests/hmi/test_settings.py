@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from agent.config import read_settings
-from agent.daemon import plan_workers
+from agent.config.workers import plan_workers
 from tests.hmi.conftest import REPOSITORY
 
 

@@ -18,7 +18,7 @@ import pytest
 
 from agent.config import Settings
 from agent.config.secc import Secc, SeccEvse
-from agent.daemon import plan_workers
+from agent.config.workers import plan_workers
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCENARIO = Path(__file__).parent / "data" / "scenario.sh"

@@ -11,7 +11,7 @@ import pytest
 
 from agent.config import Settings, load_settings
 from agent.config.settings import Ied
-from agent.daemon import plan_workers
+from agent.config.workers import plan_workers
 from agent.errors import EX_AGAIN
 from agent.firewall import ied_goose_drop_in
 
