@@ -7,6 +7,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ARGS   ?=
 HOURS  ?= 1
+# Processes that share the tests, a file each; a test that measures decides nothing by its time.
+JOBS   ?= 2
 
 .PHONY: run test venv venv-test bench soak lint lock clean install uninstall deb
 
@@ -14,7 +16,7 @@ run: venv
 	@$(BIN)/python -m agent.cli.run $(ARGS)
 
 test: venv-test
-	@SCL_CORPUS="$(SCL_CORPUS)" $(BIN)/python -m pytest $(ARGS)
+	@SCL_CORPUS="$(SCL_CORPUS)" $(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 venv: $(VENV)/.installed
 venv-test: $(VENV)/.installed-test
