@@ -89,9 +89,9 @@ class Site:
         if self.hub is not None:
             self.received += [message for _, message in self.hub.poll(0.0).received]
 
-    def last(self, kind, **fields):
+    def last(self, message_type, /, **fields):
         for message in reversed(self.received):
-            if isinstance(message, kind) and all(
+            if isinstance(message, message_type) and all(
                 getattr(message, name) == value for name, value in fields.items()
             ):
                 return message

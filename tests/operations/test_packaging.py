@@ -151,7 +151,11 @@ COMPLETIONS = [
 ]
 
 
-@pytest.mark.parametrize(("words", "expected"), COMPLETIONS, ids=lambda value: " ".join(value))
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    COMPLETIONS,
+    ids=lambda value: " ".join(sorted(value) if isinstance(value, set) else value),
+)
 def test_bash_completes_verbs_options_and_choices(generated, words, expected):
     quoted = " ".join(f"'{word}'" for word in words)
     script = (

@@ -70,7 +70,10 @@ class SimulatedAnalyser:
         for each in self.description.input:
             if each.table == table:
                 state = bool(values.get(each.quantity, 0.0)) == bool(each.active)
-                at, mask = each.address - start_address, 1 << each.bit
+                at, bit = each.address - start_address, each.bit
+                if table is Table.DISCRETE:  # pymodbus keeps sixteen of them in one number
+                    at, bit = divmod(at, 16)
+                mask = 1 << bit
                 kept = int(current_registers[at]) & ~mask
                 current_registers[at] = kept | (mask if state else 0)
         return None
