@@ -35,8 +35,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     state.add_argument("--inertia", type=float, metavar="H", help="inertia constant, s")
     state.add_argument("--area-power", type=power_w, metavar="10GW", help="base power of the area")
     state.add_argument("--reserve-up", type=power_w, metavar="5MW", help="reserve to be shared")
-    state.add_argument("--reserve-down", type=power_w, metavar="5MW")
-    state.add_argument("--lease", type=duration_s, default=3600.0, metavar="1h")
+    state.add_argument("--reserve-down", type=power_w, metavar="5MW", help="the same, downward")
+    state.add_argument(
+        "--lease", type=duration_s, default=3600.0, metavar="1h", help="how long it holds"
+    )
     parser.set_defaults(run=run)
 
 

@@ -25,16 +25,18 @@ def extended(trail: Trail, t_s: float, f_hz: float) -> Trail:
 
 
 def distance_hz(one: Trail, other: Trail) -> float:
-    """How far two sources are apart at the newest instant that both have spoken of.
+    """How far two sources are apart: now, or at the newest instant that both have spoken of.
 
-    Of sources whose clocks are further apart than a trail is long the newest values count.
+    The smaller counts. While the frequency moves, a slow source is right of an earlier instant.
+    After it moved, one that speaks of its changes only (GOOSE) repeats the instant of the step,
+    in the middle of which a window still averages both sides; then the newest values tell.
     """
-    (_, one_hz), (_, other_hz) = one[-1], other[-1]
+    now_hz = abs(one[-1][1] - other[-1][1])
     late, early = (one, other) if one[-1][0] >= other[-1][0] else (other, one)
     t_s, early_hz = early[-1]
     if t_s < late[0][0]:
-        return abs(one_hz - other_hz)
-    return abs(_at(late, t_s) - early_hz)
+        return now_hz
+    return min(now_hz, abs(_at(late, t_s) - early_hz))
 
 
 def _at(trail: Trail, t_s: float) -> float:

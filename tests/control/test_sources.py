@@ -12,6 +12,7 @@ import pytest
 from agent.control import parameters_from
 from agent.control.conditions import of_frequency
 from agent.control.sources import Frequency, select
+from agent.control.trail import distance_hz
 from agent.errors import AlarmCode
 from agent.messages import Validity
 
@@ -171,3 +172,10 @@ def test_every_loss_is_held_for_200_ms_and_ramped_without_a_step(make_bench, mak
     for (_, one), (_, two) in pairwise(trace):
         assert one - two <= 0.1 * rated_w
     assert AlarmCode.FREQUENCY_LOST in {alarm.code for alarm in bench.last.alarms}
+
+
+def test_a_goose_that_repeats_the_instant_of_a_step_agrees_once_the_stream_has_followed():
+    """The window of the stream averages both sides of the step at the instant that GOOSE names."""
+    stream = tuple((10.0 + 0.02 * i, 50.0 if i < 20 else 49.8) for i in range(24))
+    assert distance_hz(stream, ((10.39, 49.8),)) == 0.0
+    assert distance_hz(stream[:18], ((10.39, 49.8),)) == pytest.approx(0.2)

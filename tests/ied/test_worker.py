@@ -207,7 +207,6 @@ def test_a_port_below_1024_without_the_right_is_unavailable(tmp_path: Path) -> N
         ('certificate = "x.pem"', "ied.private_key: is missing"),
         ('allow = ["here"]', "ied.allow"),
         ('files = "/tmp"', "the open61850 engine has no file services"),
-        ('goose_interface = "no-such0"', "GSEControl"),
     ],
 )
 def test_settings_that_cannot_be_used_stop_the_start(
@@ -216,6 +215,13 @@ def test_settings_that_cannot_be_used_stop_the_start(
     code, text = run_to_end(write_config(tmp_path, free_port(), more=more))
     assert code == 78
     assert expected in text
+
+
+def test_an_interface_for_goose_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    more = 'goose_interface = "no-such0"'
+    code, text = run_to_end(write_config(tmp_path, free_port(), more=more))
+    assert code == 69
+    assert "no-such0" in text
 
 
 def test_a_killed_worker_serves_again_when_it_is_started_again(
