@@ -26,6 +26,11 @@ from agent.errors import UnavailableError
 from agent.messages import AnyMessage, Batch, Hello, Message, Role
 
 MAX_MESSAGE: Final = 1 << 20
+PIECE: Final = 65_536
+"""A longer message travels in pieces: the kernel grants an unprivileged process little room."""
+MAX_WHOLE: Final = 1 << 26
+_MORE, _LAST = b"\xc1\x00", b"\xc1\x01"
+"""Begin of a piece, and of the last one; no encoded message begins with 0xC1."""
 OUTBOX_LIMIT: Final = 65_536
 """Different keys kept for a peer that does not read; beyond it the oldest is dropped, counted."""
 HELLO_TIMEOUT_S: Final = 2.0
@@ -53,6 +58,8 @@ class Connection:
         self.sock = sock
         self.counters = LinkCounters()
         self._outbox: dict[tuple[object, ...], bytes] = {}
+        self._rest: list[bytes] = []  # pieces of a message whose first ones are on their way
+        self._partial = bytearray()
 
     def send(self, message: Message) -> None:
         """Send now, or keep the newest of each key for later.
@@ -60,22 +67,26 @@ class Connection:
         Raises:
             ConnectionError: The other side is gone.
         """
-        if self._outbox or not self._transmit(messages.encode(message)):
+        if self.pending or not self._transmit(messages.encode(message)):
             self._keep(message)
 
     def flush(self) -> bool:
         """Send what waits; True when nothing is left."""
+        if not self._push_rest():
+            return False
         while self._outbox:
             key = next(iter(self._outbox))
             if not self._transmit(self._outbox[key]):
                 return False
             del self._outbox[key]
+            if self._rest:
+                return False
         return True
 
     @property
     def pending(self) -> int:
         """Number of messages that wait for room in the socket."""
-        return len(self._outbox)
+        return len(self._outbox) + bool(self._rest)
 
     def receive(self) -> Iterator[AnyMessage]:
         """Yield what has arrived.
@@ -90,6 +101,10 @@ class Connection:
                 return
             if not data:
                 raise ConnectionResetError("the other side closed the link")
+            if data[:2] in (_MORE, _LAST):
+                data = self._joined(data)
+                if not data:
+                    continue
             try:
                 message = messages.decode(data)
             except msgspec.DecodeError:
@@ -106,14 +121,47 @@ class Connection:
         self.sock.close()
 
     def _transmit(self, data: bytes) -> bool:
+        """Send a message, or the first pieces of a long one; False when there is no room."""
+        if len(data) <= PIECE:
+            sent = self._write(data)
+        else:
+            first, *rest = _pieces(data)
+            sent = self._write(first)
+            if sent:
+                self._rest = rest
+                self._push_rest()
+        self.counters.sent += sent
+        return sent
+
+    def _push_rest(self) -> bool:
+        """Send the pieces that wait; True when none is left."""
+        while self._rest:
+            if not self._write(self._rest[0]):
+                return False
+            del self._rest[0]
+        return True
+
+    def _write(self, data: bytes) -> bool:
         try:
             self.sock.send(data)
         except BlockingIOError:
             return False
         except OSError as error:
             raise ConnectionResetError(str(error)) from error
-        self.counters.sent += 1
         return True
+
+    def _joined(self, piece: bytes) -> bytes:
+        """Return the whole message with its last piece; nothing before."""
+        self._partial += piece[2:]
+        if len(self._partial) > MAX_WHOLE:
+            self._partial.clear()
+            self.counters.malformed += 1
+            return b""
+        if not piece.startswith(_LAST):
+            return b""
+        whole = bytes(self._partial)
+        self._partial.clear()
+        return whole
 
     def _keep(self, message: Message) -> None:
         key = message.key
@@ -123,6 +171,13 @@ class Connection:
             del self._outbox[next(iter(self._outbox))]
             self.counters.dropped += 1
         self._outbox[key] = messages.encode(message)
+
+
+def _pieces(data: bytes) -> list[bytes]:
+    """Split a long message; the pieces follow each other with nothing between them."""
+    starts = range(0, len(data), PIECE)
+    last = starts[-1]
+    return [(_LAST if s == last else _MORE) + data[s : s + PIECE] for s in starts]
 
 
 def _enlarge(sock: socket.socket) -> None:

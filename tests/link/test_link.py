@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import messages
-from agent.errors import UnavailableError
+from agent.errors import AlarmCode, UnavailableError
 from agent.link import HELLO_TIMEOUT_S, Hub, Link
 from agent.messages import Measurement, OrderSent, Role, Validity
 
@@ -199,3 +199,42 @@ def test_no_bytes_make_the_decoder_raise_anything_but_a_decode_error(data):
 def test_a_measurement_survives_the_wire(f_hz, rocof, quality, phases):
     sent = Measurement("MU", 1.0, f_hz, rocof, 230.0, quality, 1.0, 2.0, v_phase_v=phases)
     assert messages.decode(messages.encode(sent)) == sent
+
+
+def long_alarm(number: int, octets: int) -> messages.Alarm:
+    return messages.Alarm(AlarmCode.CLOCK_UNSYNCHRONISED, True, f"s{number}", "x" * octets, "", 0.0)
+
+
+def test_a_message_longer_than_the_socket_has_room_for_arrives_whole_and_in_order(hub):
+    """A complete snapshot of 10,000 EVSEs has 2.5 MB; the kernel grants a user a tenth of it."""
+    link = connect(hub, Role.IED)
+    peer = next(p for p in hub.peers)
+    for sock in (peer.connection.sock, link.fileno()):
+        if isinstance(sock, socket.socket):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 200_000)
+    sent = [
+        measurement(49.9),
+        long_alarm(1, 3_000_000),
+        measurement(49.8, "b"),
+        long_alarm(2, 70_000),
+    ]
+    for message in sent:
+        hub.send(peer, message)
+    received, end_s = [], time.monotonic() + 10.0
+    while len(received) < len(sent) and time.monotonic() < end_s:
+        hub.poll(0.0)
+        received += link.receive()
+    assert received == sent
+
+
+def test_pieces_without_an_end_are_given_up_and_the_link_goes_on(hub, monkeypatch):
+    monkeypatch.setattr("agent.link.MAX_WHOLE", 100_000)
+    link = connect(hub, Role.IED)
+    peer = next(p for p in hub.peers)
+    for _ in range(3):
+        peer.connection.sock.send(bytes((0xC1, 0)) + b"x" * 60_000)
+    peer.connection.sock.send(messages.encode(measurement(50.0)))
+    received, end_s = [], time.monotonic() + 5.0
+    while not received and time.monotonic() < end_s:
+        received += link.receive()
+    assert received == [measurement(50.0)]

@@ -34,6 +34,9 @@ RECONNECT_S: Final = (0.2, 5.0)
 DEFAULT_MIX: Final = "2.1:3,2.0.1:1,1.6:1"
 _VERSIONS: Final = {"2.1": Version.V21, "2.0.1": Version.V201, "1.6": Version.V16}
 
+_connecting: Final = asyncio.Semaphore(200)
+"""Thousands of stations in one process connect one after the other, as those of a site do."""
+
 Report = Callable[[Mapping[str, Any]], None]
 
 
@@ -64,7 +67,8 @@ class SimulatedStation(WSListener):
         headers = {"Sec-WebSocket-Protocol": self._version.subprotocol}
         while True:
             try:
-                transport, _ = await ws_connect(lambda: self, self._url, extra_headers=headers)
+                async with _connecting:
+                    transport, _ = await ws_connect(lambda: self, self._url, extra_headers=headers)
             except (OSError, WSError, TimeoutError) as error:
                 logger.debug("{}: {}", self.identity, error)
                 await asyncio.sleep(pause_s)
