@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from operator import attrgetter
 from typing import Final
 
@@ -207,10 +208,11 @@ def columns_of(news: Sequence[EvseStatus]) -> Floats:
 
     What is unknown, not finite or impossible becomes NaN; in limits it becomes 0.
     """
-    raw = np.array([_numbers(status) for status in news], dtype=np.float64).T
+    flat = np.fromiter(chain.from_iterable(map(_numbers, news)), dtype=np.float64)
+    raw = flat.reshape(len(news), len(REPORTED)).T
     possible = np.abs(raw) < POSSIBLE
     columns: Floats = np.where(possible, raw, np.nan)
-    columns[_LIMITS] = np.where(possible[_LIMITS], np.maximum(raw[_LIMITS], 0.0), 0.0)
+    columns[_LIMITS] = np.maximum(known(columns[_LIMITS]), 0.0)
     columns[_AT["base_w"]] = known(columns[_AT["base_w"]])
     columns[_AT["online"]] = [s.online and s.quality is not Validity.INVALID for s in news]
     columns[_AT["unheard"]] = [not s.online and s.quality is Validity.QUESTIONABLE for s in news]

@@ -8,7 +8,16 @@ from typing import Final
 
 import numpy as np
 
-from agent.control.fleet import REPORTED, Bools, Fleet, Floats, Ints, columns_of, known
+from agent.control.fleet import (
+    REPORTED,
+    Bools,
+    Fleet,
+    Floats,
+    Ints,
+    Own,
+    columns_of,
+    known,
+)
 from agent.control.interface import Now
 from agent.control.parameters import Parameters
 from agent.messages import EvseStatus, OrderResult
@@ -157,24 +166,18 @@ def _departures(before: Fleet, fleet: Fleet, rows: Ints, now: Now) -> Fleet:
     need, needed = fleet.column("energy_needed_wh")[rows], before.column("energy_needed_wh")[rows]
     given_wh = fleet.own.given_wh.copy()
     given_wh[rows] = np.where(fresh | (need != needed), 0.0, given_wh[rows])
-    used_wh, faults, local_s = (
-        fleet.own.used_wh.copy(),
-        fleet.own.faults.copy(),
-        fleet.own.local_s.copy(),
-    )
-    for row in rows.tolist():
-        if fleet.statuses[row].ev_id != before.statuses[row].ev_id:
-            used_wh[row] = faults[row] = 0.0
-            local_s[row] = -np.inf
-    own = replace(
-        fleet.own,
-        departs_s=departs_s,
-        given_wh=given_wh,
-        used_wh=used_wh,
-        faults=faults,
-        local_s=local_s,
-    )
-    return replace(fleet, own=own)
+    own = replace(fleet.own, departs_s=departs_s, given_wh=given_wh)
+    other = [
+        row for row in rows.tolist() if fleet.statuses[row].ev_id != before.statuses[row].ev_id
+    ]
+    return replace(fleet, own=_new_vehicles(own, other) if other else own)
+
+
+def _new_vehicles(own: Own, rows: list[int]) -> Own:
+    used_wh, faults, local_s = own.used_wh.copy(), own.faults.copy(), own.local_s.copy()
+    used_wh[rows] = faults[rows] = 0.0
+    local_s[rows] = -np.inf
+    return replace(own, used_wh=used_wh, faults=faults, local_s=local_s)
 
 
 def _disconnects(fleet: Fleet, rows: Ints, now_s: float, p: Parameters) -> tuple[Fleet, Ints]:

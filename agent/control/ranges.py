@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ WEAR_STEP: Final = 0.05
 DEFAULT_CAPACITY_WH: Final = 50_000.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ranges:
     """Limits of each EVSE; arrays of shape (n,), W, positive exports.
 
@@ -45,12 +46,12 @@ class Ranges:
     answers: Bools
     silent: Bools
 
-    @property
+    @cached_property
     def rated_w(self) -> float:
         """Power of the fleet: the larger of import and export of each EVSE, summed."""
         return float(self.nameplate_w.sum())
 
-    @property
+    @cached_property
     def nameplate_w(self) -> Floats:
         """The larger of import and export of each EVSE, shape (n,)."""
         result: Floats = np.maximum(self.high_w, -self.low_w)

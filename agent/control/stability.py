@@ -24,8 +24,8 @@ from agent.control.parameters import Parameters
 
 Complexes = NDArray[np.complex128]
 
-BINS: Final = 48
-CUTS: Final = 8
+GROUPS: Final = 48
+"""EVSEs of a large fleet are taken together, those of similar delay; this many groups."""
 CUT_MARGIN: Final = 1.1
 TICK_S: Final = 0.02
 KEEP_CUT: Final = 1.05
@@ -74,12 +74,9 @@ def gain_limit(
         lag_s: Time constant of a first-order lag in front; 0 for none.
         factor: Gain margin.
     """
-    mean = _mean_phasor(delays_s, weights)
-    loop = mean / (2.0 * inertia_s * 1j * OMEGA * (1.0 + 1j * OMEGA * lag_s))
-    crossing = (loop.imag[:-1] * loop.imag[1:] <= 0.0) & (loop.real[:-1] < 0.0)
-    if not crossing.any():
-        return math.inf
-    return 1.0 / (factor * float(np.abs(loop[:-1][crossing]).max()))
+    late_s, power_w = _grouped(delays_s, weights)
+    mean: Complexes = (power_w / power_w.sum()) @ _phasors(late_s)
+    return float(_gain_limits(inertia_s, mean[np.newaxis], lag_s, factor)[0])
 
 
 def limit_slope(
@@ -114,17 +111,18 @@ def limit_slope(
     )
     if wanted <= worst * unit:
         return Limit(worst * unit, mean_s)
-    best = _best_cut(before, delay_s, weight, wanted_share_per_hz, lag_s, unit, p)
-    slope, cut_s, kept_w = best
+    slope, cut_s = _best_cut(before, delay_s, weight, wanted_share_per_hz, lag_s, unit, p)
     used = delay_s <= cut_s
-    mean_s = float((delay_s[used] * weight[used]).sum() / weight[used].sum())
-    if slope >= wanted_share_per_hz * kept_w and kept_w >= total_w:
+    kept_w = float(weight[used].sum())
+    mean_s = float((delay_s[used] * weight[used]).sum()) / kept_w
+    everybody = bool(used.all())
+    if everybody and slope >= wanted:
         return Limit(slope, mean_s)
     reason = (
         f"gain {wanted:.3g} W/Hz limited to {slope:.3g} W/Hz: delay {mean_s:.2f} s, "
         f"inertia {p.inertia_s:g} s, factor {p.stability_factor:g}"
     )
-    if kept_w < total_w:
+    if not everybody:
         reason += f"; stations slower than {_margin_s(cut_s, p):.2f} s do not answer"
         return Limit(slope, mean_s, _margin_s(cut_s, p), reason)
     return Limit(slope, mean_s, math.inf, reason)
@@ -138,23 +136,30 @@ def _best_cut(
     lag_s: float,
     unit: float,
     p: Parameters,
-) -> tuple[float, float, float]:
-    """Return (slope limit W/Hz, cut, power kept) of the set of fast stations that answers most."""
-    quantiles = np.quantile(delay_s, np.linspace(1.0 / CUTS, 1.0, CUTS))
-    cuts = np.unique(np.append(quantiles, delay_s.max()))
-    best, best_gain = (0.0, math.inf, 0.0), -math.inf
-    for cut_s in cuts.tolist():
-        used = delay_s <= cut_s
-        kept_w = float(weight[used].sum())
-        limit = unit * gain_limit(
-            p.inertia_s, delay_s[used], weight[used], lag_s, p.stability_factor
-        )
-        gain = min(limit, share_per_hz * kept_w)
-        if math.isclose(_margin_s(cut_s, p), before.cut_s, rel_tol=0.05):
-            gain *= KEEP_CUT
-        if gain > best_gain:
-            best, best_gain = (limit, cut_s, kept_w), gain
-    return best
+) -> tuple[float, float]:
+    """Return (slope limit W/Hz, cut) of the set of fast stations that answers most.
+
+    Every set is one group larger than the one before it, and so are the sums over its phasors.
+    """
+    late_s, power_w = _grouped(delay_s, weight)
+    kept_w = np.cumsum(power_w)
+    phasors = power_w[:, np.newaxis] * _phasors(late_s)
+    means: Complexes = np.cumsum(phasors, axis=0) / kept_w[:, np.newaxis]
+    limits = unit * _gain_limits(p.inertia_s, means, lag_s, p.stability_factor)
+    gains = np.minimum(limits, share_per_hz * kept_w)
+    usual = np.isclose(CUT_MARGIN * (late_s - _loop_s(p)), before.cut_s, rtol=0.05)
+    best = int(np.argmax(np.where(usual, KEEP_CUT * gains, gains)))
+    return float(limits[best]), float(late_s[best])
+
+
+def _gain_limits(inertia_s: float, means: Complexes, lag_s: float, factor: float) -> Floats:
+    """Return the largest K for each mean phasor of shape (sets, len(OMEGA)); shape (sets,)."""
+    loops = means / (2.0 * inertia_s * 1j * OMEGA * (1.0 + 1j * OMEGA * lag_s))
+    crossing = (loops.imag[:, :-1] * loops.imag[:, 1:] <= 0.0) & (loops.real[:, :-1] < 0.0)
+    size = np.where(crossing, np.abs(loops[:, :-1]), 0.0).max(axis=1)
+    with np.errstate(divide="ignore"):
+        limits: Floats = 1.0 / (factor * size)
+    return limits
 
 
 def _margin_s(cut_s: float, p: Parameters) -> float:
@@ -167,19 +172,22 @@ def _loop_s(p: Parameters) -> float:
     return p.measurement_delay_s + 1.5 * TICK_S
 
 
-def _mean_phasor(delays_s: Floats, weights: Floats) -> Complexes:
-    """Return E[exp(-jωτ)] over `OMEGA`; many delays are gathered in bins first."""
-    if delays_s.size <= BINS:
-        turns, shares = np.outer(OMEGA, delays_s), weights / weights.sum()
-        few: Complexes = np.cos(turns) @ shares - 1j * (np.sin(turns) @ shares)
-        return few
-    low, high = float(delays_s.min()), float(delays_s.max())
-    edges = np.linspace(low, max(high, low + 1e-9), BINS + 1)
-    sums, _ = np.histogram(delays_s, edges, weights=weights)
-    turn = np.exp(-1j * OMEGA * (edges[1] - edges[0]))
-    mean: Complexes = np.zeros(OMEGA.shape, np.complex128)
-    for weight in (sums / sums.sum())[::-1].tolist():  # Horner: bins lie at equal distances
-        mean = mean * turn + weight
-    # the upper edge of a bin: the careful side
-    late: Complexes = mean * np.exp(-1j * OMEGA * edges[1])
-    return late
+def _phasors(delays_s: Floats) -> Complexes:
+    """Return exp(-jωτ), shape (delays, len(OMEGA))."""
+    result: Complexes = np.exp(-1j * np.multiply.outer(delays_s, OMEGA))
+    return result
+
+
+def _grouped(delays_s: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Return delays in rising order and their weights; many are gathered in groups first.
+
+    A group counts with its longest delay: the careful side. Groups hold equal numbers, so that
+    a few very late EVSEs do not make the others' groups coarse.
+    """
+    if delays_s.size <= GROUPS:
+        order = np.argsort(delays_s)
+        return delays_s[order], weights[order]
+    ends_s = np.unique(np.quantile(delays_s, np.linspace(1.0 / GROUPS, 1.0, GROUPS)))
+    ends_s[-1] = delays_s.max()
+    group = np.searchsorted(ends_s, delays_s)
+    return ends_s, np.bincount(group, weights, len(ends_s)).astype(np.float64)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agent.control import parameters_from
 from agent.control.oscillation import Oscillation, observe
-from agent.control.stability import Limit, gain_limit, limit_slope, single_delay_limit
+from agent.control.stability import OMEGA, Limit, gain_limit, limit_slope, single_delay_limit
 from agent.errors import AlarmCode
 
 area = sys.modules.get("control_area")
@@ -53,14 +53,24 @@ def test_a_mixed_fleet_is_limited_no_less_than_its_fastest_and_no_more_than_its_
 
 def test_slow_stations_are_left_out_when_they_cost_more_than_they_bring():
     p = parameters_from(nominal_hz=50, inertia_s=2.0, area_power_w=1e6)
-    delays_s = np.array([0.1] * 90 + [4.0] * 10)
+    delays_s = np.array([0.1] * 60 + [4.0] * 40)
     limit = limit_slope(
         Limit(), delays_s, np.full(100, 5000.0), wanted_share_per_hz=2.0, lag_s=0.0, p=p
     )
     assert limit.cut_s < 4.0
     assert "stations slower than" in limit.reason
     everybody = gain_limit(2.0, delays_s + 0.09, np.ones(100), 0.0, 2.0) * 1e6 / 50.0
-    assert limit.slope_w_per_hz > 1.3 * everybody
+    assert limit.slope_w_per_hz > 1.25 * everybody
+
+
+def test_a_large_fleet_in_groups_has_the_limit_of_its_single_delays_or_less():
+    delays_s = np.random.default_rng(5).lognormal(-0.9, 0.5, 5000)
+    phases = np.exp(-1j * np.multiply.outer(OMEGA, delays_s)).mean(axis=1)
+    loop = phases / (8.0j * OMEGA)
+    crossing = (loop.imag[:-1] * loop.imag[1:] <= 0.0) & (loop.real[:-1] < 0.0)
+    exact = 0.5 / np.abs(loop[:-1][crossing]).max()
+    limit = gain_limit(4.0, delays_s, np.ones(5000), 0.0, 2.0)
+    assert 0.95 * exact < limit <= exact
 
 
 def sample(count, seed):
