@@ -30,7 +30,12 @@ CUT_MARGIN: Final = 1.1
 TICK_S: Final = 0.02
 KEEP_CUT: Final = 1.05
 """A different set of stations must bring this much more before it replaces the old one."""
-OMEGA: Final[Floats] = np.geomspace(0.01, 300.0, 600)
+POINTS_BELOW: Final = 16
+"""Frequencies below the lowest at which one delay alone could bring the loop to -180°."""
+BEYOND: Final = 4.0
+"""The grid ends at this many times the frequency at which the shortest delay alone does."""
+BLOCK: Final = 32
+MOST_BLOCKS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,9 @@ def gain_limit(
         factor: Gain margin.
     """
     late_s, power_w = _grouped(delays_s, weights)
-    mean: Complexes = (power_w / power_w.sum()) @ _phasors(late_s)
-    return float(_gain_limits(inertia_s, mean[np.newaxis], lag_s, factor)[0])
+    omega = _grid(late_s, lag_s)
+    mean: Complexes = (power_w / power_w.sum()) @ _phasors(late_s, omega)
+    return float(_gain_limits(inertia_s, mean[np.newaxis], omega, lag_s, factor)[0])
 
 
 def limit_slope(
@@ -143,22 +149,32 @@ def _best_cut(
     """
     late_s, power_w = _grouped(delay_s, weight)
     kept_w = np.cumsum(power_w)
-    phasors = power_w[:, np.newaxis] * _phasors(late_s)
+    omega = _grid(late_s, lag_s)
+    phasors = power_w[:, np.newaxis] * _phasors(late_s, omega)
     means: Complexes = np.cumsum(phasors, axis=0) / kept_w[:, np.newaxis]
-    limits = unit * _gain_limits(p.inertia_s, means, lag_s, p.stability_factor)
+    limits = unit * _gain_limits(p.inertia_s, means, omega, lag_s, p.stability_factor)
     gains = np.minimum(limits, share_per_hz * kept_w)
     usual = np.isclose(CUT_MARGIN * (late_s - _loop_s(p)), before.cut_s, rtol=0.05)
     best = int(np.argmax(np.where(usual, KEEP_CUT * gains, gains)))
     return float(limits[best]), float(late_s[best])
 
 
-def _gain_limits(inertia_s: float, means: Complexes, lag_s: float, factor: float) -> Floats:
-    """Return the largest K for each mean phasor of shape (sets, len(OMEGA)); shape (sets,)."""
-    loops = means / (2.0 * inertia_s * 1j * OMEGA * (1.0 + 1j * OMEGA * lag_s))
-    crossing = (loops.imag[:, :-1] * loops.imag[:, 1:] <= 0.0) & (loops.real[:, :-1] < 0.0)
-    size = np.where(crossing, np.abs(loops[:, :-1]), 0.0).max(axis=1)
-    with np.errstate(divide="ignore"):
-        limits: Floats = 1.0 / (factor * size)
+def _gain_limits(
+    inertia_s: float, means: Complexes, omega: Floats, lag_s: float, factor: float
+) -> Floats:
+    """Return the largest K for each mean phasor, shape (sets,); `means` has (sets, len(omega)).
+
+    What lies beyond the grid counts with the most that it could be: phasors all in one direction.
+    """
+    plant = 1.0 / (2.0 * inertia_s * 1j * omega * (1.0 + 1j * omega * lag_s))
+    loops = means * plant
+    real, imag = loops.real, loops.imag
+    below = imag < 0.0
+    rows, at = np.nonzero((below[:, :-1] != below[:, 1:]) & (real[:, :-1] < 0.0))
+    part = imag[rows, at] / (imag[rows, at] - imag[rows, at + 1])
+    size = np.full(len(loops), abs(plant[-1]))
+    np.maximum.at(size, rows, -(real[rows, at] + part * (real[rows, at + 1] - real[rows, at])))
+    limits: Floats = 1.0 / (factor * size)
     return limits
 
 
@@ -172,10 +188,28 @@ def _loop_s(p: Parameters) -> float:
     return p.measurement_delay_s + 1.5 * TICK_S
 
 
-def _phasors(delays_s: Floats) -> Complexes:
-    """Return exp(-jωτ), shape (delays, len(OMEGA))."""
-    result: Complexes = np.exp(-1j * np.multiply.outer(delays_s, OMEGA))
-    return result
+def _grid(late_s: Floats, lag_s: float) -> Floats:
+    """Return equally spaced frequencies, rad/s, that resolve every turn of the slowest delay."""
+    first, last = _turning(float(late_s[-1]), lag_s), _turning(float(late_s[0]), lag_s)
+    blocks = math.ceil(BEYOND * last * POINTS_BELOW / (first * BLOCK))
+    if blocks > MOST_BLOCKS:
+        blocks, first = MOST_BLOCKS, BEYOND * last * POINTS_BELOW / (MOST_BLOCKS * BLOCK)
+    return np.arange(1.0, blocks * BLOCK + 1.0) * (first / POINTS_BELOW)
+
+
+def _turning(delay_s: float, lag_s: float) -> float:
+    """Return about the ω at which integrator, lag and one delay make -180°: cot(ωτ) = ωT."""
+    delay_s = max(delay_s, 1e-3)
+    return 1.0 / math.sqrt(delay_s * (lag_s + 0.4 * delay_s))
+
+
+def _phasors(delays_s: Floats, omega: Floats) -> Complexes:
+    """Return exp(-jωτ), shape (delays, len(omega)), ω equally spaced from its first step."""
+    turns = -1j * delays_s[:, np.newaxis]
+    steps = np.exp(turns * omega[:BLOCK])
+    blocks = np.exp(turns * (omega[::BLOCK] - omega[0]))
+    result: Complexes = blocks[:, :, np.newaxis] * steps[:, np.newaxis, :]
+    return result.reshape(len(delays_s), len(omega))
 
 
 def _grouped(delays_s: Floats, weights: Floats) -> tuple[Floats, Floats]:

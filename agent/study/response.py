@@ -62,14 +62,14 @@ class Responses:
             return np.array([self._common.share(float(deviation_hz[0]))])
         if self._common is not None:
             return self._common.share(deviation_hz)
-        under = self._under(np.maximum(-deviation_hz, 0.0) + self._offset_hz)
-        over = self._over(np.maximum(deviation_hz, 0.0) + self._offset_hz)
+        under = np.interp(np.maximum(-deviation_hz, 0.0) + self._offset_hz, *self._under)
+        over = np.interp(np.maximum(deviation_hz, 0.0) + self._offset_hz, *self._over)
         wanted: Floats = np.where(deviation_hz < 0.0, under, -over)
         return wanted
 
 
-def _in_a_row(curves: Sequence[Curve]) -> Curve:
-    """Return one curve that holds those of all systems, each at its own offset."""
+def _in_a_row(curves: Sequence[Curve]) -> tuple[Floats, Floats]:
+    """Return x and y of one curve that holds those of all systems, each at its own offset."""
     points: list[tuple[float, float]] = []
     for number, curve in enumerate(curves):
         begin = 2.0 * FAR_HZ * number
@@ -77,4 +77,5 @@ def _in_a_row(curves: Sequence[Curve]) -> Curve:
         points.append((begin - FAR_HZ, inner[0][1]))
         points += [(begin + x, y) for x, y in inner]
         points.append((begin + 0.99 * FAR_HZ, inner[-1][1]))
-    return Curve(tuple(points))
+    x, y = np.array(points, dtype=np.float64).T
+    return x.copy(), y.copy()
