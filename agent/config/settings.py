@@ -234,6 +234,8 @@ class Ied(Section, frozen=True, kw_only=True):
     max_associations_per_address: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 64
     handshake_timeout_s: Positive = 5.0
     """From TCP connect to the MMS association."""
+    report_buffer_kb: Annotated[int, msgspec.Meta(ge=16, le=65536)] = 256
+    """What one buffered report control block keeps for a client that is away."""
     idle_timeout_s: NotNegative = 0.0
     """An association without a request for this long is closed; 0: never."""
     session_max_s: NotNegative = 0.0

@@ -258,7 +258,7 @@ class EngineOptions:
     """
 
     identity: Identity = field(default_factory=Identity)
-    report_buffer_bytes: int = 1 << 20
+    report_buffer_bytes: int = 1 << 18
     max_associations: int = 64
     file_store: str | None = None
     dynamic_data_sets: bool = False

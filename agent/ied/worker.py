@@ -39,6 +39,7 @@ async def _serve(worker: Worker) -> None:
     files = None if settings.ied.files is None else f"{settings.ied.files}/"
     options = EngineOptions(
         Identity(revision=__version__),
+        report_buffer_bytes=settings.ied.report_buffer_kb << 10,
         file_store=files,
         publishes_goose=bool(settings.ied.goose_interface),
     )
