@@ -289,7 +289,11 @@ def serve(
     front_port: int = 0,
     **ied: Any,
 ) -> Iterator[LiveIed]:
-    """Serve V2G1 of a station with an engine, until the end of the block."""
+    """Serve V2G1 of a station with an engine, until the end of the block.
+
+    The scene is shown when a test asks for it, so that it grows old only where `stale_s` says so.
+    """
+    ied.setdefault("stale_s", 60.0)
     if engine_name == "libiec61850":
         pytest.importorskip("pyiec61850", reason="the libiec61850 extra is not installed")
     settings = Settings(

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.iec61850 import ObjectReference
 from agent.ied.engines import create
+from agent.ied.engines.open61850.entries import Entry
 from agent.ied.port import EngineOptions
 from agent.scl import expand, read_scl
 
@@ -72,6 +76,29 @@ def test_memory_is_flat_once_the_buffers_are_full(engine_name: str) -> None:
     )
     before_kb, after_kb = (int(text) for text in done.stdout.split()[-2:])
     assert after_kb - before_kb < GROWTH * before_kb
+
+
+@given(
+    number=st.integers(0, 2**64 - 1),
+    indexes=st.lists(st.integers(0, 65535), max_size=40),
+    values=st.binary(max_size=300),
+    reasons=st.binary(max_size=200),
+)
+def test_an_entry_gives_back_what_it_was_made_of(
+    number: int, indexes: list[int], values: bytes, reasons: bytes
+) -> None:
+    before = datetime.now(UTC)
+    entry = Entry.now(number, indexes, values, reasons)
+    assert (entry.entry_id, entry.indexes) == (number, tuple(indexes))
+    assert (entry.values, entry.reasons) == (values, reasons)
+    assert entry.size == len(values) + len(reasons)
+    assert abs(entry.time - before) < timedelta(seconds=60)
+
+
+def test_the_octets_of_an_entry() -> None:
+    entry = Entry.now(0x0102030405060708, (2, 258), b"value", b"why")
+    assert entry[:8] == bytes(range(1, 9))
+    assert entry[16:] == bytes.fromhex("0002 0003 0002 0102") + b"whyvalue"
 
 
 def test_blocks_of_one_report_control_share_their_entries() -> None:

@@ -121,7 +121,7 @@ def test_a_client_that_does_not_read_is_ended_and_nobody_waits_for_it(
     from agent.ied.front import Limits
 
     limits = Limits(backlog_bytes=64 * 1024)
-    with server("open61850", station_file, tmp_path, limits=limits, stale_s=60.0) as live:
+    with server("open61850", station_file, tmp_path, limits=limits) as live:
         lazy = live.client()
         lazy._conn._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         lazy.write(f"{BLOCK}$TrgOps", DCHG)

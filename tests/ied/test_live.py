@@ -85,8 +85,13 @@ def test_a_lost_evse_is_invalid_and_old_at_once(live: Any) -> None:
         assert quality(client, "V2G1EVSE1/MMXU1$MX$TotW$q").is_good
 
 
-def test_without_the_control_values_become_questionable_and_old(live: Any, until: Any) -> None:
-    with live.client() as client:
+def test_without_the_control_values_become_questionable_and_old(
+    engine_name: str, server: Any, station_file: Path, tmp_path: Path, until: Any
+) -> None:
+    with (
+        server(engine_name, station_file, tmp_path, stale_s=1.0) as live,
+        live.client() as client,
+    ):
         until(lambda: not quality(client, "V2G1LD0/MMXU1$MX$Hz$q").is_good, 5.0)
         found = quality(client, "V2G1LD0/MMXU1$MX$Hz$q")
         assert found == Quality.questionable(DetailQuality.OLD_DATA)

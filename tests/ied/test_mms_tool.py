@@ -18,7 +18,7 @@ def tool(
     server: Any, station_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Any:
     """Run the tool with a command line; returns exit code and stdout."""
-    with server("open61850", station_file, tmp_path, stale_s=60.0) as live:
+    with server("open61850", station_file, tmp_path) as live:
 
         def run(*words: str) -> tuple[int, str]:
             parser = argparse.ArgumentParser()

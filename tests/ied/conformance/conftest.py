@@ -72,7 +72,7 @@ def servers(
     def get(engine: str) -> Any:
         if engine not in started:
             folder = tmp_path_factory.mktemp(engine)
-            options: dict[str, Any] = {"stale_s": 60.0}
+            options: dict[str, Any] = {}
             if engine == "libiec61850":
                 (folder / "files").mkdir()
                 (folder / "files" / "note.txt").write_text("disturbance\n")
