@@ -116,7 +116,7 @@ def _members(
         if key not in drawn:
             rng = np.random.default_rng([study.study.seed, 2, at, key[0] + 1])
             drawn[key] = populate(spec, p, hour, rng)
-        people = _in_system(drawn[key], row, case.delay_s)
+        people = _in_system(drawn[key], row, case.delay_s, system.network_s)
         parts.append(people)
         scale[row] = _pu_per_w(people, p, spec, share, system.base_mw)
     people = joined(parts) if parts else _nobody(spec, p)
@@ -133,12 +133,16 @@ def _pu_per_w(
     return share / rated_w if rated_w > 0.0 else 0.0
 
 
-def _in_system(people: Population, row: int, delay_s: float | None) -> Population:
-    """Return the vehicles in a row of the batch, their delays stretched to another mean."""
+def _in_system(people: Population, row: int, delay_s: float | None, network_s: float) -> Population:
+    """Return the vehicles in a row of the batch, their delays stretched to another mean.
+
+    The network's own delay comes on top of it.
+    """
     copy = people.ordered(np.arange(len(people)))
     copy.system[:] = row
     if delay_s is not None and len(copy):
         copy.delay_s *= np.float32(delay_s / max(float(copy.delay_s.mean()), 1e-9))
+    copy.delay_s += np.float32(network_s)
     return copy
 
 

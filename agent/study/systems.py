@@ -39,6 +39,7 @@ class System(Sourced, frozen=True, kw_only=True):
     inertia_s: float
     damping_pu: float
     loss_mw: float
+    network_s: float = 0.0
     governor: tuple[Governor, ...] = ()
     unit: tuple[Unit, ...] = ()
 

@@ -58,10 +58,8 @@ def test_nadir_of_a_trip(name, unit, tolerance, constant_power, record_property)
     assert abs(apart) < tolerance
 
 
-@pytest.mark.parametrize(
-    ("name", "share", "below"), [("ieee14", 0.9, 0.95), ("ieee39", 30.0, 0.90)]
-)
-def test_the_certificate_is_the_boundary_in_the_full_network(name, share, below, record_property):
+@pytest.mark.parametrize(("name", "share"), [("ieee14", 0.9), ("ieee39", 30.0)])
+def test_the_certificate_is_the_boundary_in_the_full_network(name, share, record_property):
     seconds = 25.0
     fleet = {"name": "x", "count": 60, "share": share, "delay_s": 0.1, "period_s": 0.02} | LINEAR
     fleet |= {"preset": "ERCOT-PFR", "db_uf_hz": 0.0, "db_of_hz": 0.0, "k_uf": 0.01, "k_of": 0.01}
@@ -73,8 +71,9 @@ def test_the_certificate_is_the_boundary_in_the_full_network(name, share, below,
     margin = margin_of(fleet_loop(model_of(batch.systems[0]), k, delays, weights, periods, lag))
     mean = float(delays.mean()) + 0.5 * DT_S
     grown = []
-    for factor in (below, 1.05):
-        extra = factor * (mean + margin.delay_s) - mean
+    for factor in (0.95, 1.05):
+        # The network itself is in ANDES, so its delay is not the vehicles' there.
+        extra = factor * (mean + margin.delay_s) - mean - batch.systems[0].network_s
         late = batch_of(base, [Case(delay_s=0.1 + extra)])
         course = cosimulate(
             CASES[name], "", started(late, late.members[0]), at_s=0.5, duration_s=seconds
@@ -82,6 +81,6 @@ def test_the_certificate_is_the_boundary_in_the_full_network(name, share, below,
         moved = np.diff(course.deviation_pu)
         quarter = len(moved) // 4
         grown.append(moved[-quarter:].std() / moved[-2 * quarter : -quarter].std())
-    record_property(f"{name}: growth at {below} and 1.05 of the margin",
+    record_property(f"{name}: growth at 0.95 and 1.05 of the margin",
                     f"{grown[0]:.3f}, {grown[1]:.3f}")  # fmt: skip
     assert grown[0] < 1.0 < grown[1]
