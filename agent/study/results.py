@@ -13,7 +13,7 @@ from agent.study.grid import Floats, model_of
 from agent.study.margin import Margin, fleet_loop, inertia_margin_s, margin_of
 from agent.study.simulate import Batch, Traces, loop_of, simulate
 from agent.study.spec import Study
-from agent.study.wear import schmalstieg_loss, xu_cycle
+from agent.study.wear import schmalstieg_loss, xu_loss
 
 
 def solve(study: Study, cases: Sequence[Case]) -> Answers:
@@ -57,13 +57,8 @@ def wear_of(traces: Traces, systems: int) -> Answers:
     for group in groups:
         of = group.people.system
         lost += np.bincount(of, _schmalstieg(group), systems)
-        depth = np.minimum(group.throughput_wh / group.people.capacity_wh, 1.0)
-        mean = np.bincount(of, depth, systems)
-        count = np.bincount(of, minlength=systems)
-        xu += np.array(
-            [c * 0.5 * xu_cycle(m / max(c, 1)) for m, c in zip(mean, count, strict=True)]
-        )
-        number += count
+        xu += np.bincount(of, xu_loss(group.throughput_wh / group.people.capacity_wh), systems)
+        number += np.bincount(of, minlength=systems)
     each = np.maximum(number, 1.0) / 1e6
     return {"wear_schmalstieg_ppm": lost / each, "wear_xu_ppm": xu / each}
 

@@ -1,5 +1,6 @@
 """Events: when they begin and end, what is recorded, how long it is kept."""
 
+from collections import deque
 from dataclasses import replace
 from itertools import pairwise
 
@@ -163,11 +164,22 @@ def test_events_are_listed_newest_first_with_their_size(tmp_path):
 
 def test_the_oldest_events_make_room(tmp_path):
     stored(tmp_path, 1_000_000, 2_000_000, 3_000_000)
-    size = list_events(tmp_path)[0].size
-    assert keep(tmp_path, Retention(octets=2.5 * size, age_s=1e9), 3_000_000) == 1
+    events = deque(reversed(list_events(tmp_path)))
+    size = events[0].size
+    assert keep(tmp_path, events, Retention(octets=2.5 * size, age_s=1e9), 3_000_000) == 1
     assert [event.name for event in list_events(tmp_path)] == ["e3000000", "e2000000"]
-    assert keep(tmp_path, Retention(octets=1e9, age_s=10.0), 3_000_005) == 1
+    assert keep(tmp_path, events, Retention(octets=1e9, age_s=10.0), 3_000_005) == 1
     assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_what_an_earlier_process_recorded_makes_room_too(tmp_path):
+    stored(tmp_path, 1_000_000, 2_000_000)
+    size = list_events(tmp_path)[0].size
+    store = EventStore(tmp_path, Retention(octets=2.5 * size, age_s=1e12))
+    for t_utc_s in (3_000_000, 4_000_000):
+        store.put(replace(RECORD, begin_utc_s=t_utc_s), summary(f"e{t_utc_s}", t_utc_s))
+    store.close()
+    assert [event.name for event in list_events(tmp_path)] == ["e4000000", "e3000000"]
 
 
 def test_a_folder_that_cannot_be_written_costs_the_record_only(tmp_path):

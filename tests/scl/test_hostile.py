@@ -178,16 +178,16 @@ def small_station(station: bytes) -> bytes:
 
 
 def fuzz(station: bytes, seed: int, files: int) -> tuple[float, int]:
-    """Slowest file in seconds and growth of the peak memory in MB."""
+    """Slowest file in CPU seconds and growth of the peak memory in MB."""
     rng = random.Random(seed)
     base = small_station(station)
     before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     slowest_s = 0.0
     for _ in range(files):
         data = mutate(base, rng)
-        start_s = time.perf_counter()
+        start_s = time.process_time()
         use(data)
-        slowest_s = max(slowest_s, time.perf_counter() - start_s)
+        slowest_s = max(slowest_s, time.process_time() - start_s)
     after_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return slowest_s, (after_kb - before_kb) // 1024
 
@@ -199,10 +199,10 @@ def test_mutated_files_are_refused_or_read(station):
 
 @pytest.mark.soak
 def test_ten_thousand_mutated_files(station, record_property):
-    """About 25 minutes; a file must be refused or used within a second of an idle machine."""
+    """A file must be refused or used within a second of one core."""
     slowest_s, growth_mb = fuzz(station, seed=7, files=10_000)
     record_property("files", 10_000)
     record_property("slowest, s", round(slowest_s, 2))
     record_property("growth, MB", growth_mb)
     assert growth_mb < 256
-    assert slowest_s < 10, "a hang; a second is the goal on an idle machine"
+    assert slowest_s < 1.0

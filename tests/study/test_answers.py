@@ -10,7 +10,7 @@ from agent.study.answers import answers_of
 from agent.study.cases import Case, batch_of
 from agent.study.search import delay_that_breaks, share_that_holds
 from agent.study.simulate import Traces, simulate
-from agent.study.wear import rainflow, schmalstieg_loss, xu_cycle, xu_loss
+from agent.study.wear import schmalstieg_loss, xu_loss
 from tests.study.conftest import study
 
 
@@ -66,18 +66,12 @@ def test_bias_and_energy_of_the_fleet():
     assert got["export_mwh"][0] == pytest.approx(mean_mw * 60 / 3600, rel=1e-3)
 
 
-def test_rainflow_counts_the_cycles_of_astm_e1049():
-    course = np.array([-2.0, 1.0, -3.0, 5.0, -1.0, 3.0, -4.0, 4.0, -2.0])
-    counted: dict[float, float] = {}
-    for depth, count in rainflow(course):
-        counted[depth] = counted.get(depth, 0.0) + count
-    assert counted == {3.0: 0.5, 4.0: 1.5, 6.0: 0.5, 8.0: 1.0, 9.0: 0.5}
-
-
 def test_wear_grows_with_depth_faster_than_in_proportion():
-    assert xu_cycle(0.8) > 2.0 * xu_cycle(0.4) > 0.0
-    assert xu_cycle(1.0) == pytest.approx(1 / 17_000, rel=1e-3)
-    assert xu_loss(np.array([0.5, 0.4, 0.5])) == pytest.approx(xu_cycle(0.1), rel=1e-6)
+    none, tenth, some, deep, whole = xu_loss(np.array([0.0, 0.1, 0.4, 0.8, 1.0]))
+    assert none == 0.0
+    assert deep > 2.0 * some
+    assert some > tenth > 0.0
+    assert whole == pytest.approx(0.5 / 17_000, rel=1e-3)
     few, many = schmalstieg_loss(np.array([1e3, 2e4]), np.full(2, 6e4), np.full(2, 50.0))
     assert many > 10 * few > 0.0
 

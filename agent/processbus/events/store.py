@@ -7,6 +7,7 @@ import queue
 import re
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,15 +91,22 @@ class Retention:
         return cls(megabytes * 1e6, days * _DAY_S)
 
 
-def keep(folder: Path, retention: Retention, now_utc_s: float) -> int:
-    """Remove the oldest events until the rest may stay; return how many went."""
-    events = list_events(folder)
+def keep(folder: Path, events: deque[EventSummary], retention: Retention, now_utc_s: float) -> int:
+    """Remove the oldest events until the rest may stay; return how many went.
+
+    Args:
+        folder: Where their files are.
+        events: What is there, oldest first; what is removed leaves it.
+        retention: How much may stay.
+        now_utc_s: For their age.
+    """
     total = sum(event.size for event in events)
     removed = 0
-    for event in reversed(events):
-        too_old = now_utc_s - event.t_utc_s > retention.age_s
+    while events:
+        too_old = now_utc_s - events[0].t_utc_s > retention.age_s
         if not too_old and total <= retention.octets:
             break
+        event = events.popleft()
         for suffix in _SUFFIXES:
             (folder / f"{event.name}{suffix}").unlink(missing_ok=True)
         total -= event.size
@@ -112,6 +120,7 @@ class EventStore:
     def __init__(self, folder: Path, retention: Retention) -> None:
         self.folder = folder
         self._retention = retention
+        self._events: deque[EventSummary] | None = None
         self._queue: queue.Queue[tuple[Record, EventSummary] | None] = queue.Queue(_WAITING)
         self._thread = threading.Thread(target=self._run, name="events", daemon=True)
         self._thread.start()
@@ -141,9 +150,13 @@ class EventStore:
 
     def _write(self, record: Record, summary: EventSummary) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
+        if self._events is None:  # the folder is read once: an event costs the same among thousands
+            self._events = deque(reversed(list_events(self.folder)))
         base = self.folder / summary.name
         base.with_suffix(".dat").write_bytes(data(record))
         base.with_suffix(".cfg").write_bytes(configuration(record).encode("ascii", "replace"))
-        base.with_suffix(".json").write_bytes(msgspec.json.encode(summary))
-        keep(self.folder, self._retention, time.time())
+        path = base.with_suffix(".json")
+        path.write_bytes(msgspec.json.encode(summary))
+        self._events.append(msgspec.structs.replace(summary, size=_size(path)))
+        keep(self.folder, self._events, self._retention, time.time())
         logger.info("recorded {} ({})", summary.name, summary.cause)
