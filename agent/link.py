@@ -14,7 +14,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -23,12 +23,26 @@ import msgspec
 
 from agent import messages
 from agent.errors import UnavailableError
-from agent.messages import AnyMessage, Batch, Hello, Message, Role
+from agent.messages import (
+    AnyMessage,
+    Batch,
+    EvseStatus,
+    Hello,
+    Message,
+    ModeOrder,
+    OrderResult,
+    OrderSent,
+    Role,
+    Setpoint,
+)
 
 MAX_MESSAGE: Final = 1 << 20
 PIECE: Final = 65_536
 """A longer message travels in pieces: the kernel grants an unprivileged process little room."""
 MAX_WHOLE: Final = 1 << 26
+BATCH: Final = 64
+"""Messages that travel in one datagram at most."""
+Batched = EvseStatus | OrderSent | OrderResult | Setpoint | ModeOrder
 _MORE, _LAST = b"\xc1\x00", b"\xc1\x01"
 """Begin of a piece, and of the last one; no encoded message begins with 0xC1."""
 OUTBOX_LIMIT: Final = 65_536
@@ -69,6 +83,19 @@ class Connection:
         """
         if self.pending or not self._transmit(messages.encode(message)):
             self._keep(message)
+
+    def send_all(self, batch: Sequence[Batched]) -> None:
+        """Send the messages of one turn, many in a datagram; what has no room waits as in `send`.
+
+        Raises:
+            ConnectionError: The other side is gone.
+        """
+        for start in range(0, len(batch), BATCH):
+            part = batch[start : start + BATCH]
+            message = part[0] if len(part) == 1 else Batch(tuple(part))
+            if self.pending or not self._transmit(messages.encode(message)):
+                for message in part:
+                    self._keep(message)
 
     def flush(self) -> bool:
         """Send what waits; True when nothing is left."""
@@ -279,6 +306,15 @@ class Hub:
         self._want_write(peer)
         return True
 
+    def send_all(self, peer: Peer, batch: Sequence[Batched]) -> bool:
+        """Send the messages of one turn to one process; False when it is gone."""
+        try:
+            peer.connection.send_all(batch)
+        except ConnectionError:
+            return False
+        self._want_write(peer)
+        return True
+
     def send_role(self, role: Role, message: Message) -> int:
         """Send to every process of a role; return how many there are."""
         targets = [peer for peer in self.peers if peer.hello and peer.hello.role is role]
@@ -408,6 +444,18 @@ class Link:
             return False
         try:
             self._connection.send(message)
+        except ConnectionError:
+            self.close()
+            return False
+        return True
+
+    def send_all(self, batch: Sequence[Batched]) -> bool:
+        """Send the messages of one turn together; False when there is no daemon."""
+        if self._connection is None:
+            self.lost += len(batch)
+            return False
+        try:
+            self._connection.send_all(batch)
         except ConnectionError:
             self.close()
             return False

@@ -19,7 +19,7 @@ import msgspec
 
 from agent.errors import AlarmCode
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 SITE: Final = "site"
 """Target of a `ControlRequest` that means every EVSE of the gateway."""
 
@@ -648,15 +648,9 @@ class StationAnswer(Message, frozen=True):
 
 
 class Batch(Message, frozen=True):
-    """Several messages of one turn in one datagram; `Connection.receive` takes it apart again.
+    """Several messages of one turn in one datagram; `Connection.receive` takes it apart again."""
 
-    `number` is unique on its link, so that no batch replaces another in an outbox.
-    """
-
-    _key_fields: ClassVar[tuple[str, ...]] = ("number",)
-
-    number: int
-    messages: tuple[EvseStatus | OrderSent | OrderResult, ...]
+    messages: tuple[EvseStatus | OrderSent | OrderResult | Setpoint | ModeOrder, ...]
 
 
 AnyMessage = (

@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from loguru import logger
 from agent.certificates import expiry
 from agent.config import DEFAULT_PATH, Settings, load_settings
 from agent.errors import EX_AGAIN, AgentError, DecodeError
-from agent.link import Link
+from agent.link import Batched, Link
 from agent.logs import set_up_logging
 from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
 from agent.notify import Notifier
@@ -176,6 +176,11 @@ class AsyncLink:
     def send(self, message: Message) -> None:
         """Send to the control; the newest of each key waits while it does not read."""
         self._link.send(message)
+        self._watch_writes()
+
+    def send_all(self, batch: Sequence[Batched]) -> None:
+        """Send the messages of one turn to the control, many in a datagram."""
+        self._link.send_all(batch)
         self._watch_writes()
 
     def stop(self) -> None:

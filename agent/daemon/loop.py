@@ -27,7 +27,7 @@ from agent.daemon.passage import Passage
 from agent.daemon.views import SnapshotMaker
 from agent.daemon.workers import Supervisor
 from agent.errors import AlarmCode
-from agent.link import Hub
+from agent.link import Hub, Peer
 from agent.messages import Alarm, ModeOrder, Role, Setpoint, Shutdown, WorkerState
 from agent.notify import Notifier
 
@@ -138,10 +138,13 @@ class ControlLoop:
         return dataclasses.replace(inputs, requests=kept)
 
     def _send(self, orders: tuple[Setpoint | ModeOrder, ...]) -> None:
+        batches: dict[int, tuple[Peer, list[Setpoint | ModeOrder]]] = {}
         for order in orders:
             owner = self._inbox.owner(order.evse_id)
             if owner is not None:
-                self._hub.send(owner, order)
+                batches.setdefault(id(owner), (owner, []))[1].append(order)
+        for owner, batch in batches.values():
+            self._hub.send_all(owner, batch)
 
     def _alarm(self, alarms: tuple[Alarm, ...] | list[Alarm]) -> None:
         for alarm in self._alarms.update(alarms):

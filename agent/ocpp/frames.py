@@ -87,9 +87,9 @@ def encode(frame: Frame) -> bytes:
     """
     match frame:
         case Call(message_id, action, payload):
-            body: list[Any] = [CALL, message_id, action, payload]
+            return encode_call(message_id, action, payload)
         case CallResult(message_id, payload):
-            body = [CALLRESULT, message_id, payload]
+            body: list[Any] = [CALLRESULT, message_id, payload]
         case CallErrorFrame(message_id, code, description, details, of_result):
             kind = CALLRESULTERROR if of_result else CALLERROR
             body = [kind, message_id, code, description, details]
@@ -97,6 +97,15 @@ def encode(frame: Frame) -> bytes:
             body = [SEND, message_id, action, payload]
         case UnknownFrame(message_id, message_type):
             body = [message_type, message_id]
+    return _dumps(body)
+
+
+def encode_call(message_id: str, action: str, payload: Payload) -> bytes:
+    """Return the text of a CALL. Raises as `encode`."""
+    return _dumps([CALL, message_id, action, payload])
+
+
+def _dumps(body: list[Any]) -> bytes:
     try:
         return orjson.dumps(body)
     except (TypeError, orjson.JSONEncodeError) as error:

@@ -15,7 +15,7 @@ import msgspec
 from agent.errors import RefusedError
 from agent.ocpp.frames import Payload
 from agent.ocpp.timestamps import format_utc
-from agent.ocpp.v2x import OperationMode, V2xPeriod, mode_request
+from agent.ocpp.v2x import OperationMode
 from agent.ocpp.version import Version
 
 PROFILE_ID: Final = 61_850
@@ -63,22 +63,32 @@ def order_request(version: Version, order: Order, now_utc_s: float) -> Payload:
     if not (math.isfinite(order.p_w) and math.isfinite(order.q_var)):
         raise RefusedError("a setpoint that is not a finite number")
     if order.v2x and version is Version.V21:
-        period = V2xPeriod(
-            OperationMode.CENTRAL_SETPOINT,
-            setpoint_w=order.p_w,
-            reactive_var=order.q_var or None,
-        )
-        return mode_request(
-            order.evse,
-            order.profile_id,
-            order.stack_level,
-            order.transaction_id,
-            period,
-            order.duration_s,
-        )
+        return _central_setpoint(order)
     if order.p_w > 0.0:
         raise RefusedError(f"{version.label} cannot order this vehicle to discharge")
     return _limit_16(order, now_utc_s) if version is Version.V16 else _limit_2x(order, now_utc_s)
+
+
+def _central_setpoint(order: Order) -> Payload:
+    """What `v2x.mode_request` makes of a CentralSetpoint, without its general checks.
+
+    An order that is already inside the vehicle's envelope leaves none of them to do, and a burst
+    has thousands.
+    """
+    period: Payload = {
+        "startPeriod": 0,
+        "operationMode": OperationMode.CENTRAL_SETPOINT.value,
+        "setpoint": round(-order.p_w, 1) + 0.0,
+    }
+    if order.q_var:
+        period["setpointReactive"] = round(-order.q_var, 1) + 0.0
+    schedule = {
+        "id": 1,
+        "chargingRateUnit": "W",
+        "duration": order.duration_s,
+        "chargingSchedulePeriod": [period],
+    }
+    return _tx_profile(order, "Dynamic", schedule)
 
 
 def _limit_2x(order: Order, now_utc_s: float) -> Payload:
@@ -89,11 +99,15 @@ def _limit_2x(order: Order, now_utc_s: float) -> Payload:
         "duration": order.duration_s,
         "chargingSchedulePeriod": [_limit_period(order)],
     }
+    return _tx_profile(order, "Absolute", schedule)
+
+
+def _tx_profile(order: Order, kind: str, schedule: Payload) -> Payload:
     profile = {
-        "id": order.profile_id,
+        "id": PROFILE_ID + order.evse,
         "stackLevel": order.stack_level,
         "chargingProfilePurpose": "TxProfile",
-        "chargingProfileKind": "Absolute",
+        "chargingProfileKind": kind,
         "transactionId": order.transaction_id,
         "chargingSchedule": [schedule],
     }

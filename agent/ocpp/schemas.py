@@ -34,6 +34,9 @@ _NAMES: Final = frozenset({"properties", "definitions"})
 _ACTION: Final = re.compile(r"[A-Za-z0-9]{1,60}")
 _FOLDERS: Final = {Version.V16: "v16", Version.V201: "v201", Version.V21: "v21"}
 
+_requests: Final[dict[tuple[Version, str], Validator]] = {}
+_responses: Final[dict[tuple[Version, str], Validator]] = {}
+
 _CLASSES: Final = (
     ("must contain ", ErrorCode.OCCURRENCE_CONSTRAINT_VIOLATION),
     ("must not contain ", ErrorCode.FORMAT_VIOLATION),
@@ -52,12 +55,12 @@ def check_request(version: Version, action: str, payload: Payload) -> None:
         CallError: NotImplemented for an action that the version does not have, else the code
             that the specification gives for the kind of violation.
     """
-    _check(_request(version, action), payload)
+    _check(_requests.get((version, action)) or _request(version, action), payload)
 
 
 def check_response(version: Version, action: str, payload: Payload) -> None:
     """Check the payload of a CALLRESULT to `action`. Raises as `check_request`."""
-    _check(_load(version, f"{action}Response"), payload)
+    _check(_responses.get((version, action)) or _response(version, action), payload)
 
 
 def knows(version: Version, action: str) -> bool:
@@ -79,7 +82,7 @@ def prepare(version: Version, actions: Iterable[str]) -> None:
     """Compile the schemas of these actions now, both directions."""
     for action in actions:
         _request(version, action)
-        _load(version, f"{action}Response")
+        _response(version, action)
 
 
 def _check(validator: Validator | None, payload: Payload) -> None:
@@ -101,7 +104,11 @@ def _classify(message: str) -> ErrorCode:
 
 
 def _request(version: Version, action: str) -> Validator | None:
-    return _load(version, _request_name(version, action))
+    return _load(_requests, version, action, _request_name(version, action))
+
+
+def _response(version: Version, action: str) -> Validator | None:
+    return _load(_responses, version, action, f"{action}Response")
 
 
 def _request_name(version: Version, action: str) -> str:
@@ -110,14 +117,18 @@ def _request_name(version: Version, action: str) -> str:
     return f"{action}Request"
 
 
-def _load(version: Version, name: str) -> Validator | None:
-    """Compiled schema by file name; unknown names are not cached, so none can fill memory."""
-    return _compiled(version, name) if _path(version, name) is not None else None
+def _load(
+    into: dict[tuple[Version, str], Validator], version: Version, action: str, name: str
+) -> Validator | None:
+    """Compile the schema of this file name; unknown actions are not kept: none fills memory."""
+    path = _path(version, name)
+    if path is None:
+        return None
+    return into.setdefault((version, action), _compiled(path))
 
 
 @functools.cache
-def _compiled(version: Version, name: str) -> Validator:
-    path = cast(Path, _path(version, name))
+def _compiled(path: Path) -> Validator:
     schema = _slim(orjson.loads(path.read_bytes().removeprefix(b"\xef\xbb\xbf")))
     schema["$schema"] = "http://json-schema.org/draft-06/schema#"
     return cast(

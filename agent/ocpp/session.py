@@ -46,6 +46,10 @@ MAX_OPEN: Final = 8
 class Session:
     """State of one connection.
 
+    Attributes:
+        deadline_s: Monotonic time at which `expire` has something to do; infinite when nothing
+            waits for an answer.
+
     Args:
         version: Negotiated version.
         id_prefix: Start of every message id of ours, unique to this connection, at most 24
@@ -53,6 +57,11 @@ class Session:
         call_timeout_s: Time that the peer has to answer.
         limits: Bounds on what the peer sends.
     """
+
+    __slots__ = (
+        "_call_timeout_s", "_events", "_id_prefix", "_in_flight", "_limits", "_numbers", "_open",
+        "_outgoing", "_queue", "counters", "deadline_s", "version",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -69,7 +78,7 @@ class Session:
         self._limits = limits
         self._queue: deque[Request] = deque()
         self._in_flight: Request | None = None
-        self._deadline_s = float("inf")
+        self.deadline_s = float("inf")
         self._open: dict[str, str] = {}
         self._outgoing: list[Outgoing] = []
         self._events: list[Event] = []
@@ -84,11 +93,6 @@ class Session:
         """`take_outgoing` would return something."""
         waiting = self._in_flight is None and self._queue
         return bool(self._outgoing or self._events or waiting)
-
-    @property
-    def deadline_s(self) -> float:
-        """Monotonic time at which `expire` has something to do; infinite when nothing waits."""
-        return self._deadline_s
 
     def call(
         self,
@@ -121,10 +125,6 @@ class Session:
             schemas.check_request(self.version, action, payload)
         timeout_s = self._call_timeout_s if timeout_s is None else timeout_s
         request = Request(action, payload, tag, key, urgent, valid_until_s, timeout_s)
-        if key is not None:
-            self._supersede(key)
-        if len(self._queue) >= MAX_QUEUE:
-            raise CallError(ErrorCode.INTERNAL_ERROR, "too many calls wait for this peer")
         self._enqueue(request)
 
     def send(self, action: str, payload: Payload) -> None:
@@ -167,7 +167,7 @@ class Session:
 
     def expire(self, now_s: float) -> list[Event]:
         """Give up what waited too long; call it when `deadline_s` has passed."""
-        if self._in_flight is not None and now_s >= self._deadline_s:
+        if self._in_flight is not None and now_s >= self.deadline_s:
             self.counters.timeouts += 1
             self._finish(Failed(self._in_flight, "Timeout", "the peer did not answer in time"))
         return self._collect(now_s)
@@ -177,7 +177,7 @@ class Session:
         waiting = [self._in_flight] if self._in_flight is not None else []
         waiting += self._queue
         self._queue.clear()
-        self._in_flight, self._deadline_s = None, float("inf")
+        self._in_flight, self.deadline_s = None, float("inf")
         self._open.clear()
         self._outgoing.clear()
         return [Failed(request, "Closed", "the connection was lost") for request in waiting]
@@ -196,15 +196,17 @@ class Session:
         return events
 
     def _enqueue(self, request: Request) -> None:
-        if not request.urgent:
+        if request.key is not None and self._queue:
+            self._supersede(request.key)
+        if len(self._queue) >= MAX_QUEUE:
+            raise CallError(ErrorCode.INTERNAL_ERROR, "too many calls wait for this peer")
+        if not request.urgent or not self._queue:
             self._queue.append(request)
             return
         place = sum(1 for waiting in self._queue if waiting.urgent)
         self._queue.insert(place, request)
 
     def _supersede(self, key: Hashable) -> None:
-        if not self._queue:
-            return
         for request in [waiting for waiting in self._queue if waiting.key == key]:
             self._queue.remove(request)
             self._events.append(Failed(request, "Superseded", "a newer request replaced it"))
@@ -218,12 +220,12 @@ class Session:
             request.message_id = self._next_id()
             request.sent_s = now_s
             self._in_flight = request
-            self._deadline_s = now_s + request.timeout_s
-            data = frames.encode(Call(request.message_id, request.action, request.payload))
+            self.deadline_s = now_s + request.timeout_s
+            data = frames.encode_call(request.message_id, request.action, request.payload)
             self._outgoing.append(Outgoing(data, request))
 
     def _finish(self, event: Answered | Failed) -> None:
-        self._in_flight, self._deadline_s = None, float("inf")
+        self._in_flight, self.deadline_s = None, float("inf")
         self._events.append(event)
 
     def _dispatch(self, frame: Frame) -> None:

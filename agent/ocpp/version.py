@@ -17,6 +17,8 @@ class Version(Enum):
     V201 = "ocpp2.0.1"
     V21 = "ocpp2.1"
 
+    __hash__ = object.__hash__  # Enum's own is Python code, and every message looks up by version
+
     @property
     def subprotocol(self) -> str:
         """Token of Sec-WebSocket-Protocol."""

@@ -12,6 +12,7 @@ import ssl
 import sys
 from pathlib import Path
 
+import uvloop
 from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 BOOT = (
@@ -127,4 +128,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(main())

@@ -98,8 +98,7 @@ def fan_out(folder: Path, pki: Path, count: int, storms: int) -> dict[str, float
             for number in range(ROUNDS):
                 names = sorted(here.statuses)
                 before_s, start_s = cpu_s(here.pid), time.monotonic()
-                for name in names:
-                    here.order(name, number, -1000.0 - number)
+                here.order_all(names, number, -1000.0 - number)
                 here.until(lambda number=number, names=names: here.answered(number) == len(names))
                 waits += [here.results[name, number] - start_s for name in names]
                 used_s += cpu_s(here.pid) - before_s
@@ -166,6 +165,12 @@ class Site:
         """Send one order down the link."""
         setpoint = Setpoint(evse_id, seq, p_w, 30.0, time.monotonic())
         self.hub.send_role(Role.STATIONS, setpoint)
+
+    def order_all(self, evse_ids: list[str], seq: int, p_w: float) -> None:
+        """Send orders of one tick down the link, as `agent.daemon.loop` does."""
+        now_s = time.monotonic()
+        orders = [Setpoint(name, seq, p_w, 30.0, now_s) for name in evse_ids]
+        self.hub.send_all(self.hub.peers[0], orders)
 
     def ready(self, count: int) -> bool:
         return sum(status.plugged for status in self.statuses.values()) >= count

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from agent import messages
 from agent.errors import AlarmCode, UnavailableError
-from agent.link import HELLO_TIMEOUT_S, Hub, Link
-from agent.messages import Measurement, OrderSent, Role, Validity
+from agent.link import BATCH, HELLO_TIMEOUT_S, Hub, Link
+from agent.messages import Measurement, OrderSent, Role, Setpoint, Validity
 
 
 def measurement(f_hz: float, source: str = "MU01") -> Measurement:
@@ -87,6 +87,37 @@ def test_events_with_their_own_identity_are_all_delivered(hub):
         heard += link.receive()
         hub.poll(0.0)
     assert heard == orders
+
+
+def setpoints(count: int, p_w: float) -> list[Setpoint]:
+    return [Setpoint(f"CS{n}/1", 1, p_w, 30.0, 10.0) for n in range(count)]
+
+
+def test_the_orders_of_one_tick_travel_in_few_datagrams_and_arrive_in_their_order(hub):
+    link = connect(hub, Role.STATIONS)
+    orders = setpoints(BATCH + 3, 1000.0)
+    assert hub.send_all(hub.peers[0], orders)
+    assert hub.peers[0].connection.counters.sent == 2
+    received = []
+    while len(received) < len(orders):
+        received += link.receive()
+    assert received == orders
+
+
+def test_of_orders_that_found_no_room_only_the_newest_of_each_key_arrive(hub):
+    link = connect(hub, Role.STATIONS)
+    [peer] = hub.peers
+    while not peer.connection.pending:
+        hub.send_all(peer, setpoints(BATCH, 1.0))
+    for p_w in (2.0, 3.0):
+        hub.send_all(peer, setpoints(BATCH, p_w))
+    assert peer.connection.pending == BATCH
+    received, end_s = [], time.monotonic() + 5.0
+    while received[-BATCH:] != setpoints(BATCH, 3.0):
+        received += link.receive()
+        hub.poll(0.0)
+        assert time.monotonic() < end_s
+    assert not any(order.p_w == 2.0 for order in received)
 
 
 def test_the_hub_notices_a_dead_peer_at_once(hub):

@@ -90,6 +90,21 @@ def test_a_v2x_setpoint_has_the_opposite_sign(p_w, q_var):
     )
 
 
+@given(p_w=powers, q_var=powers)
+def test_a_v2x_setpoint_is_what_the_operation_mode_says(p_w, q_var):
+    given_order = order(p_w, v2x=True, q_var=q_var)
+    mode = OperationMode.CENTRAL_SETPOINT
+    period = V2xPeriod(mode, setpoint_w=p_w, reactive_var=q_var or None)
+    assert order_request(Version.V21, given_order, NOW) == mode_request(
+        given_order.evse,
+        given_order.profile_id,
+        given_order.stack_level,
+        given_order.transaction_id,
+        period,
+        given_order.duration_s,
+    )
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("version", list(Version))
 def test_numbers_that_are_not_finite_never_leave(version, bad):

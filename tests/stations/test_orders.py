@@ -445,6 +445,26 @@ def test_limits_of_others_at_the_station_are_kept(site):
     asyncio.run(scenario())
 
 
+def test_a_status_that_repeats_an_accepted_order_waits_for_a_meter_value(
+    site, messages, monkeypatch
+):
+    monkeypatch.setattr("agent.vehicles.stations.fleet.SETTLE_S", 3600.0)
+
+    async def scenario():
+        async with site() as here:
+            peer = await here.charging()
+            for seq, p_w in enumerate((1000.0, 2000.0, 3000.0), start=1):
+                await here.order(p_w, seq=seq)
+                await peer.expect("SetChargingProfile", {"status": "Accepted"})
+                await here.result(seq)
+            told = [m for m in here.told if isinstance(m, EvseStatus) and m.setpoint_w is not None]
+            assert [m.setpoint_w for m in told] == [1000.0]  # the mode changed with the first
+            await peer.call("TransactionEvent", messages["transaction"]("Updated", power_w=3000.0))
+            assert here.status().setpoint_w == 3000.0
+
+    asyncio.run(scenario())
+
+
 def test_statuses_are_stated_again_for_a_new_control(site):
     async def scenario():
         async with site() as here:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable
 from typing import Final, Protocol
 
@@ -30,7 +31,7 @@ class ConnectionOwner(Protocol):
     def happened(self, connection: Connection, events: list[Event], at: Instant) -> None:
         """Something arrived or timed out."""
 
-    def written(self, connection: Connection, request: Request, at: Instant) -> None:
+    def written(self, connection: Connection, request: Request, now_s: float) -> None:
         """A call of ours was handed to the socket."""
 
 
@@ -131,17 +132,16 @@ class Connection(WSListener):
         transport = self._transport
         if transport is None or not self.session.has_work:
             return
-        at = Instant.now()
-        outgoing, events = self.session.take_outgoing(at.mono_s)
+        outgoing, events = self.session.take_outgoing(time.monotonic())
         for item in outgoing:
             transport.send(WSMsgType.TEXT, item.data)
             if item.request is not None:
-                self._owner.written(self, item.request, Instant.now())
+                self._owner.written(self, item.request, time.monotonic())
         if outgoing and transport.underlying_transport.get_write_buffer_size() > MAX_UNREAD:
             logger.warning("{}: does not read what it is sent; disconnected", self.name)
             transport.disconnect(graceful=False)
         if events:
-            self._owner.happened(self, events, at)
+            self._owner.happened(self, events, Instant.now())
 
     def ping(self) -> None:
         """Ask the other side for a sign of life."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import math
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -34,8 +35,8 @@ from agent.vehicles.stations.dialect import (
     handle,
 )
 from agent.vehicles.stations.instant import Instant
-from agent.vehicles.stations.order_desk import OrderDesk
-from agent.vehicles.stations.passage import UP, Passage
+from agent.vehicles.stations.order_desk import OrderDesk, OrderTag
+from agent.vehicles.stations.passage import UP, Passage, PassTag
 from agent.vehicles.stations.station import FollowUp, Station
 
 Signer = Callable[[Connection, SignRequest], "asyncio.Task[None] | None"]
@@ -50,6 +51,9 @@ _HANDLERS: Final[dict[Version, dict[str, Handler]]] = {
 _SIGNALLED: Final = frozenset({OperationMode.LOCAL_FREQUENCY, OperationMode.CENTRAL_FREQUENCY})
 AWAITED_S: Final = 60.0
 """A station of before this process's restart is expected back for so long."""
+SETTLE_S: Final = 2.0
+"""An accepted order is in the control's `OrderResult`; a status that only repeats it waits so
+long for a meter value to go with."""
 PROBE_S: Final = 3.0
 """Time that a connection has to show that it lives when its identity knocks again."""
 
@@ -91,6 +95,7 @@ class Fleet:
         self._signer = signer
         self._recall = recall
         self._probes: dict[str, float] = {}
+        self._settling: OrderedDict[str, float] = OrderedDict()
 
     def station(self, identity: str, version: Version) -> Station:
         """Return the station of this identity; a change of version starts it anew."""
@@ -161,9 +166,11 @@ class Fleet:
 
     def expire(self, at: Instant) -> None:
         """Give up what took too long, on every connection."""
-        for connection in tuple(self.connections.values()):
+        now_s = at.mono_s
+        late = [c for c in self.connections.values() if c.session.deadline_s <= now_s]
+        for connection in late:
             connection.expire(at)
-            self._settle(connection.station, at)
+        self._settle(at)
         self._give_up_awaited(at)
         self.passage.expire(at.mono_s)
         self.orders.release(at.mono_s)
@@ -212,33 +219,36 @@ class Fleet:
         station = connection.station
         for event in events:
             match event:
-                case CallReceived():
-                    self._answer(connection, event, at)
                 case Answered():
                     self._answered(station, event, at)
+                case CallReceived():
+                    self._answer(connection, event, at)
                 case Failed():
                     self._failed(station, event)
-        self.publish(station, at)
-        self._follow_up(connection)
+        if station.changed:
+            self.publish(station, at)
+        if station.follow_ups:
+            self._follow_up(connection)
 
-    def written(self, connection: Connection, request: Request, at: Instant) -> None:
+    def written(self, connection: Connection, request: Request, now_s: float) -> None:
         """A call left."""
-        self.orders.written(connection.station, request, at)
+        if isinstance(request.tag, OrderTag):
+            self.orders.written(connection.station, request.tag, now_s)
 
     def publish(self, station: Station, at: Instant) -> None:
         """Tell the control what changed at a station."""
-        if not station.changed:
-            return
         for number in sorted(station.changed):
             self._tell(station.status(number, at))
         station.settled -= station.changed
         station.changed.clear()
 
-    def _settle(self, station: Station, at: Instant) -> None:
-        """Publish what could wait."""
-        if station.settled:
-            station.changed |= station.settled
-            self.publish(station, at)
+    def _settle(self, at: Instant) -> None:
+        """Publish what could wait, a while after the first order that the control knows of."""
+        while self._settling and next(iter(self._settling.values())) <= at.mono_s:
+            station = self.stations.get(self._settling.popitem(last=False)[0])
+            if station is not None and station.settled:
+                station.changed |= station.settled
+                self.publish(station, at)
 
     def totals(self) -> dict[str, float]:
         """Return the counters for the heartbeat."""
@@ -276,18 +286,29 @@ class Fleet:
         station.follow_up("TriggerMessage", {"requestedMessage": "BootNotification"})
 
     def _answered(self, station: Station, event: Answered, at: Instant) -> None:
-        self.orders.answered(station, event, at)
-        self.passage.answered(station, event)
-        if isinstance(event.request.tag, FollowUp):
-            match event.request.action:
-                case "GetVariables":
-                    learn_variables(station, event.payload)
-                case "GetConfiguration":
-                    learn_configuration(station, event.payload)
+        tag = event.request.tag
+        if isinstance(tag, OrderTag):
+            self.orders.answered(station, tag, event.payload, at)
+            if station.settled:
+                self._settling.setdefault(station.identity, at.mono_s + SETTLE_S)
+        elif isinstance(tag, PassTag):
+            self.passage.answered(station, tag, event)
+        elif isinstance(tag, FollowUp):
+            self._learn(station, event)
+
+    def _learn(self, station: Station, event: Answered) -> None:
+        match event.request.action:
+            case "GetVariables":
+                learn_variables(station, event.payload)
+            case "GetConfiguration":
+                learn_configuration(station, event.payload)
 
     def _failed(self, station: Station, event: Failed) -> None:
-        self.orders.failed(event)
-        self.passage.failed(station, event)
+        tag = event.request.tag
+        if isinstance(tag, OrderTag):
+            self.orders.failed(tag, event)
+        elif isinstance(tag, PassTag):
+            self.passage.failed(station, tag, event)
 
     def _give_up_awaited(self, at: Instant) -> None:
         """Tell the control of the stations that did not come back."""

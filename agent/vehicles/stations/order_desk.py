@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -10,7 +11,7 @@ import msgspec
 
 from agent.errors import RefusedError
 from agent.messages import Message, ModeOrder, OrderResult, OrderSent, Setpoint
-from agent.ocpp import Answered, CallError, Failed, Payload, Request, schemas
+from agent.ocpp import CallError, Failed, Payload, schemas
 from agent.ocpp.profiles import order_request
 from agent.ocpp.v2x import OperationMode, V2xPeriod, schedule_update
 from agent.vehicles.stations.connection import Connection
@@ -77,40 +78,32 @@ class OrderDesk:
                 alive = connection if station.online else None
                 self.order(station, alive, number, setpoint)
 
-    def written(self, station: Station, request: Request, at: Instant) -> None:
+    def written(self, station: Station, tag: OrderTag, now_s: float) -> None:
         """An order left: its latency counts from here."""
-        tag = request.tag
-        if isinstance(tag, OrderTag):
-            evse = station.evse(tag.number)
-            evse.response.ordered(tag.p_w, at.mono_s, evse.reading.p_w)
-            self.counters.sent += 1
-            wire_s = tag.order.wire_s if isinstance(tag.order, Setpoint) else 0.0
-            self._tell(OrderSent(tag.order.evse_id, tag.order.seq, tag.p_w, at.mono_s, wire_s))
+        evse, order = station.evse(tag.number), tag.order
+        evse.response.ordered(tag.p_w, now_s, evse.reading.p_w)
+        self.counters.sent += 1
+        wire_s = order.wire_s if isinstance(order, Setpoint) else 0.0
+        self._tell(OrderSent(order.evse_id, order.seq, tag.p_w, now_s, wire_s))
 
-    def answered(self, station: Station, event: Answered, at: Instant) -> None:
+    def answered(self, station: Station, tag: OrderTag, answer: Payload, at: Instant) -> None:
         """The station accepted or rejected an order."""
-        tag = event.request.tag
-        if not isinstance(tag, OrderTag):
-            return
-        status = str(event.payload["status"])
+        status = answer["status"]
         evse = station.evse(tag.number)
         if status == "Accepted":
             evse.setpoint_w = tag.p_w
             (station.settled if evse.mode == tag.mode else station.changed).add(tag.number)
             evse.mode = tag.mode
-            self._result(tag.order, accepted=True, at=at)
+            self._result(tag.order, accepted=True, now_s=at.mono_s)
         else:
             evse.response.cancel()
             evse.mode = ""
             station.changed.add(tag.number)
-            detail = event.payload.get("statusInfo", {}).get("reasonCode", "")
+            detail = answer.get("statusInfo", {}).get("reasonCode", "")
             self._result(tag.order, accepted=False, reason=f"{status} {detail}".strip())
 
-    def failed(self, event: Failed) -> None:
+    def failed(self, tag: OrderTag, event: Failed) -> None:
         """An order has no answer."""
-        tag = event.request.tag
-        if not isinstance(tag, OrderTag):
-            return
         if event.code == "Superseded":
             self.counters.superseded += 1
             return
@@ -185,13 +178,13 @@ class OrderDesk:
         )
 
     def _result(
-        self, order: AnyOrder, *, accepted: bool, reason: str = "", at: Instant | None = None
+        self, order: AnyOrder, *, accepted: bool, reason: str = "", now_s: float | None = None
     ) -> None:
         if accepted:
             self.counters.accepted += 1
         else:
             self.counters.refused += 1
-        done_s = (at or Instant.now()).mono_s
+        done_s = time.monotonic() if now_s is None else now_s
         self._tell(OrderResult(order.evse_id, order.seq, accepted, done_s, reason))
 
 

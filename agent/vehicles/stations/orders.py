@@ -29,15 +29,14 @@ def plan(station: Station, evse: Evse, setpoint: Setpoint, now_s: float) -> Orde
     if not (math.isfinite(setpoint.p_w) and math.isfinite(setpoint.q_var)):
         raise RefusedError("a setpoint that is not a finite number")
     duration_s = _ready(evse, setpoint.issued_s + setpoint.lease_s - now_s)
-    model = station.model
-    p_w = _within(evse.envelope, setpoint.p_w, model.step_w)
+    model, v2x = station.model, evse.can_discharge
     return Order(
         evse=evse.number,
-        p_w=p_w,
+        p_w=_within(evse.envelope, setpoint.p_w, model.step_w),
         duration_s=duration_s,
         transaction_id=evse.transaction_id,
-        v2x=evse.can_discharge,
-        q_var=setpoint.q_var if model.reactive and evse.can_discharge else 0.0,
+        v2x=v2x,
+        q_var=setpoint.q_var if v2x and model.reactive else 0.0,
         unit=model.unit,
         volts=model.volts,
         phases=model.phases,

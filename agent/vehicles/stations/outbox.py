@@ -8,39 +8,42 @@ so messages collect, and leave in few datagrams when the turn's orders are on th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from itertools import count
-from typing import Final
+from typing import Protocol
 
-from agent.messages import Batch, EvseStatus, Message, OrderResult, OrderSent
+from agent.link import Batched
+from agent.messages import EvseStatus, Message, OrderResult, OrderSent
 
-BATCH: Final = 64
+
+class Upward(Protocol):
+    """The way to the control; implemented by `agent.worker.AsyncLink`."""
+
+    def send(self, message: Message) -> None:
+        """Send one message."""
+
+    def send_all(self, batch: list[Batched]) -> None:
+        """Send many in few datagrams."""
 
 
 class Outbox:
     """Collects messages of one turn of the event loop.
 
     Args:
-        send: Sends one message at once.
-        congested: Whether earlier messages still wait for room; then each goes by itself, so
-            that the link can let a newer status replace an older one.
+        link: Where they go.
     """
 
-    def __init__(self, send: Callable[[Message], None], congested: Callable[[], bool]) -> None:
-        self._send = send
-        self._congested = congested
-        self._numbers = count(1)
+    def __init__(self, link: Upward) -> None:
+        self._link = link
         self._others: list[Message] = []
-        self._orders: list[OrderSent | OrderResult] = []
+        self._orders: list[Batched] = []
         self._statuses: dict[str, EvseStatus] = {}
         self._scheduled = False
 
     def tell(self, message: Message) -> None:
         """Send soon; of several statuses of one EVSE only the newest goes."""
-        if isinstance(message, EvseStatus):
-            self._statuses[message.evse_id] = message
-        elif isinstance(message, OrderSent | OrderResult):
+        if isinstance(message, (OrderSent, OrderResult)):
             self._orders.append(message)
+        elif isinstance(message, EvseStatus):
+            self._statuses[message.evse_id] = message
         else:
             self._others.append(message)
         if not self._scheduled:
@@ -54,10 +57,5 @@ class Outbox:
         batched = [*self._orders, *self._statuses.values()]
         self._orders, self._statuses = [], {}
         for message in others:
-            self._send(message)
-        if len(batched) == 1 or self._congested():
-            for message in batched:
-                self._send(message)
-            return
-        for start in range(0, len(batched), BATCH):
-            self._send(Batch(next(self._numbers), tuple(batched[start : start + BATCH])))
+            self._link.send(message)
+        self._link.send_all(batched)

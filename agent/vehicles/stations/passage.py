@@ -130,19 +130,15 @@ class Passage:
         except (CallError, orjson.JSONDecodeError) as error:
             self._failed(call.request_id, call.station, str(error))
 
-    def answered(self, station: Station, event: Answered) -> None:
+    def answered(self, station: Station, tag: PassTag, event: Answered) -> None:
         """A station answered a call from above."""
-        tag = event.request.tag
-        if isinstance(tag, PassTag):
-            _mirror_der(station, event)
-            payload = orjson.dumps(event.payload)
-            self._tell(StationAnswer(tag.request_id, station.identity, payload))
+        _mirror_der(station, event)
+        payload = orjson.dumps(event.payload)
+        self._tell(StationAnswer(tag.request_id, station.identity, payload))
 
-    def failed(self, station: Station, event: Failed) -> None:
+    def failed(self, station: Station, tag: PassTag, event: Failed) -> None:
         """A station refused a call from above, or did not answer."""
-        tag = event.request.tag
-        if isinstance(tag, PassTag):
-            self._failed(tag.request_id, station.identity, f"{event.code}: {event.description}")
+        self._failed(tag.request_id, station.identity, f"{event.code}: {event.description}")
 
     def expire(self, now_s: float) -> None:
         """Decide here what the CSMS did not decide in time."""

@@ -70,7 +70,7 @@ class StationsWorker:
         self._worker = worker
         self._settings = settings = _own_settings(worker)
         self._link = AsyncLink(worker, self._on_message, self._on_connect)
-        self._outbox = Outbox(self._link.send, lambda: worker.link.pending)
+        self._outbox = Outbox(self._link)
         self._alarm = HandshakeAlarm(self._outbox.tell)
         self._signing: dict[str, asyncio.Task[None]] = {}
         authorizer = Authorizer(
