@@ -49,7 +49,7 @@ OUTBOX_LIMIT: Final = 65_536
 """Different keys kept for a peer that does not read; beyond it the oldest is dropped, counted."""
 HELLO_TIMEOUT_S: Final = 2.0
 _DRAIN_LIMIT: Final = 256
-"""Messages read from one peer in one turn, so that no peer keeps the others waiting."""
+"""Datagrams read from one peer in one turn, so that no peer keeps the others waiting."""
 
 
 @dataclass(slots=True)
@@ -137,10 +137,11 @@ class Connection:
             except msgspec.DecodeError:
                 self.counters.malformed += 1
                 continue
-            self.counters.received += 1
             if isinstance(message, Batch):
+                self.counters.received += len(message.messages)
                 yield from message.messages
             else:
+                self.counters.received += 1
                 yield message
 
     def close(self) -> None:

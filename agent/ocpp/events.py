@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -14,10 +14,12 @@ class Request(msgspec.Struct, gc=False):
     """A call of ours, from the queue until its answer.
 
     Attributes:
+        payload: Empty once it was sent.
         tag: The caller's own; comes back with every event of this call.
         key: A newer request with the same key replaces this one while it waits.
         urgent: Goes before all that are not (an order before a variable report).
         valid_until_s: Monotonic; a request that waited longer is dropped, not sent late.
+        timeout_s: Time that the peer has to answer; the session's where None.
         sent_s: When its frame was written; NaN before.
     """
 
@@ -27,7 +29,7 @@ class Request(msgspec.Struct, gc=False):
     key: Hashable = None
     urgent: bool = False
     valid_until_s: float = float("inf")
-    timeout_s: float = 0.0
+    timeout_s: float | None = None
     message_id: str = ""
     sent_s: float = float("nan")
 
@@ -78,12 +80,9 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class SessionCounters:
-    """What went wrong on one connection, for health views and the rate limit."""
+    """What went wrong on one connection."""
 
-    received: int = 0
-    sent: int = 0
     malformed: int = 0
     invalid: int = 0
     unexpected: int = 0
     timeouts: int = 0
-    unknown_types: dict[int, int] = field(default_factory=dict)

@@ -124,10 +124,10 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
         raise
     except DecodeError as error:
         raise FrameError(str(error)) from error
-    if not isinstance(message, list) or len(message) < 2:
+    if type(message) is not list or len(message) < 2:
         raise FrameError("a message is an array of a type, an id and its content")
     kind, message_id = message[0], message[1]
-    if not isinstance(kind, int) or isinstance(kind, bool):
+    if type(kind) is not int:
         raise FrameError("the message type is not a number")
     if not isinstance(message_id, str) or not 0 < len(message_id) <= MAX_ID_LENGTH:
         raise FrameError(f"the message id is not 1 to {MAX_ID_LENGTH} characters", NO_ID, kind)
@@ -136,10 +136,10 @@ def decode(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
 
 def _decode_body(kind: int, message_id: str, body: list[Any]) -> Frame:
     match kind, body:
-        case 2, [str() as action, dict() as payload]:
-            return Call(message_id, action, payload)
         case 3, [dict() as payload]:
             return CallResult(message_id, payload)
+        case 2, [str() as action, dict() as payload]:
+            return Call(message_id, action, payload)
         case ((4 | 5), [str() as code, *rest]):
             description, details = _error_tail(rest)
             return CallErrorFrame(message_id, code, description, details, kind == CALLRESULTERROR)

@@ -15,7 +15,7 @@ import msgspec
 from agent.errors import RefusedError
 from agent.ocpp.frames import Payload
 from agent.ocpp.timestamps import format_utc
-from agent.ocpp.v2x import OperationMode
+from agent.ocpp.v2x import OperationMode, V2xPeriod, schedule_update
 from agent.ocpp.version import Version
 
 PROFILE_ID: Final = 61_850
@@ -67,6 +67,12 @@ def order_request(version: Version, order: Order, now_utc_s: float) -> Payload:
     if order.p_w > 0.0:
         raise RefusedError(f"{version.label} cannot order this vehicle to discharge")
     return _limit_16(order, now_utc_s) if version is Version.V16 else _limit_2x(order, now_utc_s)
+
+
+def update_request(order: Order) -> Payload:
+    """Return the UpdateDynamicSchedule payload that moves a CentralSetpoint profile (K28)."""
+    period = V2xPeriod(OperationMode.CENTRAL_SETPOINT, setpoint_w=order.p_w)
+    return {"chargingProfileId": order.profile_id, "scheduleUpdate": schedule_update(period)}
 
 
 def _central_setpoint(order: Order) -> Payload:

@@ -104,7 +104,6 @@ class Session:
         urgent: bool = False,
         valid_until_s: float = float("inf"),
         timeout_s: float | None = None,
-        checked: bool = False,
     ) -> None:
         """Ask the peer; the outcome comes as `Answered` or `Failed` with `tag`.
 
@@ -116,16 +115,26 @@ class Session:
             urgent: Goes before all waiting requests that are not.
             valid_until_s: Monotonic time after which it is not sent any more.
             timeout_s: Time to answer; the session's where None.
-            checked: The payload's shape passed the schema before and only its numbers differ.
 
         Raises:
             CallError: The payload breaks the schema of this version, or the queue is full.
         """
-        if not checked:
-            schemas.check_request(self.version, action, payload)
-        timeout_s = self._call_timeout_s if timeout_s is None else timeout_s
-        request = Request(action, payload, tag, key, urgent, valid_until_s, timeout_s)
-        self._enqueue(request)
+        schemas.check_request(self.version, action, payload)
+        self.submit(Request(action, payload, tag, key, urgent, valid_until_s, timeout_s))
+
+    def submit(self, request: Request) -> None:
+        """Ask as `call` does, with a payload whose shape has passed its schema before.
+
+        Raises:
+            CallError: The queue is full.
+        """
+        waiting = self._queue
+        if waiting:
+            self._make_room(request.key)
+            if request.urgent:
+                waiting.insert(sum(1 for other in waiting if other.urgent), request)
+                return
+        waiting.append(request)
 
     def send(self, action: str, payload: Payload) -> None:
         """Tell the peer without an answer (SEND, 2.1).
@@ -156,7 +165,6 @@ class Session:
 
     def receive(self, data: bytes, now_s: float) -> list[Event]:
         """Take one text message of the peer and return what it means."""
-        self.counters.received += 1
         try:
             frame = frames.decode(data, self._limits)
         except FrameError as error:
@@ -186,7 +194,6 @@ class Session:
         """Return what must be written now, in order, and requests that became too old to send."""
         self._start_next(now_s)
         outgoing, self._outgoing = self._outgoing, []
-        self.counters.sent += len(outgoing)
         events, self._events = self._events, []
         return outgoing, events
 
@@ -195,21 +202,14 @@ class Session:
         events, self._events = self._events, []
         return events
 
-    def _enqueue(self, request: Request) -> None:
-        if request.key is not None and self._queue:
-            self._supersede(request.key)
+    def _make_room(self, key: Hashable) -> None:
+        """Drop the waiting requests that a newer one with this key replaces."""
+        if key is not None:
+            for request in [waiting for waiting in self._queue if waiting.key == key]:
+                self._queue.remove(request)
+                self._events.append(Failed(request, "Superseded", "a newer request replaced it"))
         if len(self._queue) >= MAX_QUEUE:
             raise CallError(ErrorCode.INTERNAL_ERROR, "too many calls wait for this peer")
-        if not request.urgent or not self._queue:
-            self._queue.append(request)
-            return
-        place = sum(1 for waiting in self._queue if waiting.urgent)
-        self._queue.insert(place, request)
-
-    def _supersede(self, key: Hashable) -> None:
-        for request in [waiting for waiting in self._queue if waiting.key == key]:
-            self._queue.remove(request)
-            self._events.append(Failed(request, "Superseded", "a newer request replaced it"))
 
     def _start_next(self, now_s: float) -> None:
         while self._in_flight is None and self._queue:
@@ -220,8 +220,10 @@ class Session:
             request.message_id = self._next_id()
             request.sent_s = now_s
             self._in_flight = request
-            self.deadline_s = now_s + request.timeout_s
+            timeout_s = request.timeout_s
+            self.deadline_s = now_s + (self._call_timeout_s if timeout_s is None else timeout_s)
             data = frames.encode_call(request.message_id, request.action, request.payload)
+            request.payload = {}  # nobody needs it any more, and a burst has thousands
             self._outgoing.append(Outgoing(data, request))
 
     def _finish(self, event: Answered | Failed) -> None:

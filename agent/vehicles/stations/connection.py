@@ -45,6 +45,11 @@ class Connection(WSListener):
         since_s: Monotonic time of the upgrade. `heard_s`: of the last frame of the station.
     """
 
+    __slots__ = (
+        "_bucket", "_owner", "_parts", "_transport", "heard_s", "peer", "proven", "serial_number",
+        "session", "since_s", "station",
+    )  # fmt: skip
+
     def __init__(
         self,
         station: Station,
@@ -88,7 +93,8 @@ class Connection(WSListener):
             transport.send_close(frame.get_close_code(), frame.get_close_message())
             transport.disconnect()
         elif kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
-            message = self._join(kind, frame)
+            whole = kind is WSMsgType.TEXT and frame.fin and not self._parts
+            message = frame.get_payload_as_bytes() if whole else self._join(kind, frame)
             if not self._bucket.take(at.mono_s):
                 logger.warning("{}: sends more than it may; disconnected", self.name)
                 self.close(WSCloseCode.POLICY_VIOLATION, "too many messages")
@@ -106,19 +112,14 @@ class Connection(WSListener):
         tag: object = None,
         key: Hashable = None,
         urgent: bool = False,
-        valid_until_s: float = float("inf"),
-        checked: bool = False,
     ) -> None:
         """Ask the station, now or as soon as its last answer is in. Raises as `Session.call`."""
-        self.session.call(
-            action,
-            payload,
-            tag=tag,
-            key=key,
-            urgent=urgent,
-            valid_until_s=valid_until_s,
-            checked=checked,
-        )
+        self.session.call(action, payload, tag=tag, key=key, urgent=urgent)
+        self.flush()
+
+    def submit(self, request: Request) -> None:
+        """Ask with a payload of a known shape. Raises as `Session.submit`."""
+        self.session.submit(request)
         self.flush()
 
     def expire(self, at: Instant) -> None:
@@ -165,8 +166,7 @@ class Connection(WSListener):
         return f"{self.station.identity} at {self.peer}"
 
     def _join(self, kind: WSMsgType, frame: WSFrame) -> bytes | None:
-        if kind is WSMsgType.TEXT and frame.fin and not self._parts:
-            return frame.get_payload_as_bytes()
+        """Return a message that came in several frames with its last one; nothing before."""
         if (kind is WSMsgType.TEXT) == bool(self._parts):
             self.close(WSCloseCode.PROTOCOL_ERROR, "frames out of order")
             return None

@@ -11,9 +11,9 @@ import msgspec
 
 from agent.errors import RefusedError
 from agent.messages import Message, ModeOrder, OrderResult, OrderSent, Setpoint
-from agent.ocpp import CallError, Failed, Payload, schemas
-from agent.ocpp.profiles import order_request
-from agent.ocpp.v2x import OperationMode, V2xPeriod, schedule_update
+from agent.ocpp import CallError, Failed, Payload, Request, schemas
+from agent.ocpp.profiles import order_request, update_request
+from agent.ocpp.v2x import OperationMode
 from agent.vehicles.stations.connection import Connection
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.orders import plan, plan_mode
@@ -60,12 +60,14 @@ class OrderDesk:
         self, station: Station, connection: Connection | None, number: int, order: AnyOrder
     ) -> None:
         """Carry out an order, or tell the control why not."""
+        if connection is None:
+            self._result(order, accepted=False, reason="the station is not connected")
+            return
         try:
-            line = _alive(connection)
             if isinstance(order, ModeOrder):
-                self._send_mode(station, line, number, order)
-            elif not self._hold(station, line, number, order):
-                self._send(station, line, number, order)
+                self._send_mode(station, connection, number, order)
+            elif not self._hold(station, connection, number, order):
+                self._send(station, connection, number, order)
         except (RefusedError, CallError) as error:
             self._result(order, accepted=False, reason=str(error))
 
@@ -80,7 +82,7 @@ class OrderDesk:
 
     def written(self, station: Station, tag: OrderTag, now_s: float) -> None:
         """An order left: its latency counts from here."""
-        evse, order = station.evse(tag.number), tag.order
+        evse, order = station.evses[tag.number], tag.order
         evse.response.ordered(tag.p_w, now_s, evse.reading.p_w)
         self.counters.sent += 1
         wire_s = order.wire_s if isinstance(order, Setpoint) else 0.0
@@ -88,8 +90,7 @@ class OrderDesk:
 
     def answered(self, station: Station, tag: OrderTag, answer: Payload, at: Instant) -> None:
         """The station accepted or rejected an order."""
-        status = answer["status"]
-        evse = station.evse(tag.number)
+        status, evse = answer["status"], station.evses[tag.number]
         if status == "Accepted":
             evse.setpoint_w = tag.p_w
             (station.settled if evse.mode == tag.mode else station.changed).add(tag.number)
@@ -131,51 +132,25 @@ class OrderDesk:
         worded = order
         if order.v2x and station.model.setpoint_sign < 0:
             worded = msgspec.structs.replace(order, p_w=-order.p_w)
-        mode = _CENTRAL if order.v2x else ""
-        tag = OrderTag(number, setpoint, order.p_w, mode)
-        valid_until_s = setpoint.issued_s + setpoint.lease_s
+        tag = OrderTag(number, setpoint, order.p_w, _CENTRAL if order.v2x else "")
         if order.v2x and station.model.dynamic_updates and evse.mode == _CENTRAL:
-            period = V2xPeriod(OperationMode.CENTRAL_SETPOINT, setpoint_w=worded.p_w)
-            payload: Payload = {
-                "chargingProfileId": order.profile_id,
-                "scheduleUpdate": schedule_update(period),
-            }
-            self._call(connection, "UpdateDynamicSchedule", payload, tag, valid_until_s)
-            return
-        payload = order_request(station.version, worded, at.utc_s)
-        shape = (station.version, order.v2x, order.unit, order.phases, bool(order.q_var))
+            action, payload = "UpdateDynamicSchedule", update_request(worded)
+        else:
+            action = "SetChargingProfile"
+            payload = order_request(station.version, worded, at.utc_s)
+        shape = (action, station.version, order.v2x, order.unit, order.phases, bool(order.q_var))
         if shape not in self._checked:
-            schemas.check_request(station.version, "SetChargingProfile", payload)
+            schemas.check_request(station.version, action, payload)
             self._checked.add(shape)
-        self._call(connection, "SetChargingProfile", payload, tag, valid_until_s, checked=True)
+        connection.submit(_urgent(action, payload, tag))
 
     def _send_mode(
         self, station: Station, connection: Connection, number: int, order: ModeOrder
     ) -> None:
         payload = plan_mode(station, station.evse(number), order, Instant.now())
+        schemas.check_request(station.version, "SetChargingProfile", payload)
         tag = OrderTag(number, order, order.p_w, order.mode)
-        valid_until_s = order.issued_s + order.lease_s
-        self._call(connection, "SetChargingProfile", payload, tag, valid_until_s)
-
-    def _call(
-        self,
-        connection: Connection,
-        action: str,
-        payload: Payload,
-        tag: OrderTag,
-        valid_until_s: float,
-        *,
-        checked: bool = False,
-    ) -> None:
-        connection.call(
-            action,
-            payload,
-            tag=tag,
-            key=("order", tag.number),
-            urgent=True,
-            valid_until_s=valid_until_s,
-            checked=checked,
-        )
+        connection.submit(_urgent("SetChargingProfile", payload, tag))
 
     def _result(
         self, order: AnyOrder, *, accepted: bool, reason: str = "", now_s: float | None = None
@@ -188,7 +163,9 @@ class OrderDesk:
         self._tell(OrderResult(order.evse_id, order.seq, accepted, done_s, reason))
 
 
-def _alive(connection: Connection | None) -> Connection:
-    if connection is None:
-        raise RefusedError("the station is not connected")
-    return connection
+def _urgent(action: str, payload: Payload, tag: OrderTag) -> Request:
+    """A request that replaces an older order of its EVSE and goes before all that is none."""
+    order = tag.order
+    return Request(
+        action, payload, tag, ("order", tag.number), True, order.issued_s + order.lease_s
+    )

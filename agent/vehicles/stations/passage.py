@@ -60,6 +60,7 @@ class PassTag:
     """Rides on a call from above."""
 
     request_id: str
+    asked: Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +127,13 @@ class Passage:
                 if call.action == "SetDERControl":
                     schemas.check_request(connection.station.version, call.action, payload)
                     read_control(payload)
-                connection.call(call.action, payload, tag=PassTag(call.request_id))
+                connection.call(call.action, payload, tag=PassTag(call.request_id, payload))
         except (CallError, orjson.JSONDecodeError) as error:
             self._failed(call.request_id, call.station, str(error))
 
     def answered(self, station: Station, tag: PassTag, event: Answered) -> None:
         """A station answered a call from above."""
-        _mirror_der(station, event)
+        _mirror_der(station, tag.asked, event)
         payload = orjson.dumps(event.payload)
         self._tell(StationAnswer(tag.request_id, station.identity, payload))
 
@@ -174,11 +175,10 @@ def _usable(question: _Question, answer: bytes) -> Payload:
     return payload
 
 
-def _mirror_der(station: Station, event: Answered) -> None:
+def _mirror_der(station: Station, asked: Payload, event: Answered) -> None:
     """Keep the register as the station's: what it accepted is what it holds."""
     if event.payload.get("status") != "Accepted":
         return
-    asked: Payload = event.request.payload
     match event.request.action:
         case "SetDERControl":
             station.der.set(read_control(asked))

@@ -18,6 +18,8 @@ class ResponseTimer:
     nothing. What counts is when the measurement arrives: the control cannot know earlier.
     """
 
+    __slots__ = ("_order_w", "_sent_s", "latency_s")
+
     def __init__(self) -> None:
         self.latency_s = math.nan
         self._order_w: float | None = None
