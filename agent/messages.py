@@ -74,6 +74,8 @@ class RequestKind(StrEnum):
     """Change the droop setting named by `setting` to `value` (narrowing only, when remote)."""
     MODE = "mode"
     """Set the operating mode named by `setting`: `on`, `blocked`, `drain`."""
+    SIMULATION = "simulation"
+    """Take simulated sampled values and GOOSE from now on (`value` 1), or only real ones (0)."""
     STOP = "stop"
     """Everything at the target to zero until the lease ends or `WITHDRAW`."""
     WITHDRAW = "withdraw"
@@ -509,6 +511,8 @@ class Snapshot(Message, frozen=True):
     sources: tuple[Measurement, ...] = ()
     """Newest report of every source; in complete snapshots only."""
     verifications: tuple[Verification, ...] = ()
+    simulation: bool = False
+    """Simulated sampled values and GOOSE are taken (LPHD.Sim)."""
 
 
 class AuditEvent(Message, frozen=True):
@@ -576,6 +580,12 @@ class Shutdown(Message, frozen=True):
 
     reason: str
     again: bool = False
+
+
+class Simulation(Message, frozen=True):
+    """To the process bus: take simulated sampled values and GOOSE, or only real ones (LPHD.Sim)."""
+
+    accept: bool
 
 
 class ModeOrder(Message, frozen=True):
@@ -675,6 +685,7 @@ AnyMessage = (
     | Acknowledge
     | Reload
     | Shutdown
+    | Simulation
     | ModeOrder
     | GridSignal
     | StationCall

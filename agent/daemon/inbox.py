@@ -24,6 +24,7 @@ from agent.messages import (
     OrderResult,
     OrderSent,
     Reload,
+    RequestKind,
     Role,
     StationAnswer,
     StationCall,
@@ -45,7 +46,7 @@ class Inbox:
         orders: Orders that left on the wire since the last `take_orders`.
         alarms: Alarms that workers raised or cleared since the last `take_alarms`.
         seen: What workers saw that the audit must keep, since the last `take_seen`.
-        operator: What operators asked of the daemon itself, since the last `take_operator`.
+        operator: What was asked of the daemon itself, since the last `take_operator`.
         sources: Newest report of every source.
         passing: OCPP calls and answers on their way, since the last `take_passing`.
         readings: What meters and analysers measured since the last `take_readings`.
@@ -61,7 +62,7 @@ class Inbox:
     orders: list[OrderSent] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     seen: list[AuditEvent] = field(default_factory=list)
-    operator: list[Acknowledge | Reload] = field(default_factory=list)
+    operator: list[Acknowledge | Reload | ControlRequest] = field(default_factory=list)
     passing: list[tuple[Peer, StationCall | StationAnswer]] = field(default_factory=list)
     sources: dict[str, Measurement] = field(default_factory=dict)
     readings: list[FieldReading] = field(default_factory=list)
@@ -111,8 +112,8 @@ class Inbox:
         seen, self.seen = self.seen, []
         return seen
 
-    def take_operator(self) -> list[Acknowledge | Reload]:
-        """Return what operators asked of the daemon itself since the last call."""
+    def take_operator(self) -> list[Acknowledge | Reload | ControlRequest]:
+        """Return what was asked of the daemon itself since the last call."""
         asked, self.operator = self.operator, []
         return asked
 
@@ -157,7 +158,8 @@ class Inbox:
             self.results.append(message)
         elif isinstance(message, ControlRequest):
             self._remember_sender(message, peer)
-            self.requests.append(message)
+            own = message.kind is RequestKind.SIMULATION
+            (self.operator if own else self.requests).append(message)
         else:
             self._put_rare(peer, message)
 

@@ -100,6 +100,7 @@ class ControlLoop:
             if peer.hello is not None:
                 self._supervisor.mark_running(peer.hello.name)
                 self._views.send_complete_next()
+                self._operator.simulation.tell(peer)
         self._inbox.put(events)
         self._passage.carry(self._inbox.take_passing())
         for message in self._inbox.take_operator():
@@ -165,6 +166,7 @@ class ControlLoop:
             clock=self._clock.state,
             missed_ticks=self._missed_ticks,
             audit=self._audit_head,
+            simulation=self._operator.simulation.accept,
         )
         for peer in self._hub.peers:
             if peer.hello is not None and (peer.watching or peer.hello.role in LISTENERS):
@@ -200,6 +202,13 @@ class ControlLoop:
             not self._clock.synchronised,
             f"the clock is not synchronised: {self._clock.state.reason}",
             "timedatectl set-ntp true, or a PTP service; signed dispatch is refused meanwhile",
+        )
+        yield (
+            AlarmCode.SIMULATION,
+            "LPHD.Sim",
+            self._operator.simulation.accept,
+            "simulated sampled values and GOOSE count as real ones",
+            "operate LD0/LPHD1.Sim to false when the test is over",
         )
         for worker in self._supervisor.health():
             yield (

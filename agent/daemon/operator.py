@@ -1,4 +1,4 @@
-"""What an operator asks of the daemon itself: acknowledge alarms, read the configuration again."""
+"""What is asked of the daemon itself: alarms seen, configuration read again, LPHD.Sim."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ from agent.daemon.alarms import AlarmBoard
 from agent.daemon.desk import AuditDesk
 from agent.daemon.parameters import control_parameters
 from agent.daemon.reload import Difference, compare
+from agent.daemon.simulation import SimulationSwitch
 from agent.daemon.workers import Supervisor
 from agent.errors import ConfigurationError
 from agent.link import Hub
-from agent.messages import Acknowledge, Reload, RequestOutcome, RequestStatus, Shutdown
+from agent.messages import (
+    Acknowledge,
+    ControlRequest,
+    Reload,
+    RequestOutcome,
+    RequestStatus,
+    Shutdown,
+)
 
 
 class OperatorDesk:
-    """Answers `Acknowledge` and `Reload`; both are in the audit before the answer leaves.
+    """Answers what the control does not decide; it is in the audit before the answer leaves.
 
     Args:
         settings: Those in force.
@@ -45,9 +53,13 @@ class OperatorDesk:
         self._alarms = alarms
         self._desk = desk
         self._external = external_workers
+        self.simulation = SimulationSwitch(settings.process_bus.simulation, hub, desk)
 
-    def handle(self, message: Acknowledge | Reload, state: State) -> State:
+    def handle(self, message: Acknowledge | Reload | ControlRequest, state: State) -> State:
         """Do what is asked; return the control's state, with new parameters where they changed."""
+        if isinstance(message, ControlRequest):
+            self.simulation.operate(message)
+            return state
         if isinstance(message, Acknowledge):
             self._acknowledge(message)
             return state

@@ -55,6 +55,7 @@ class SnapshotMaker:
         clock: ClockState,
         missed_ticks: int,
         audit: Head,
+        simulation: bool,
     ) -> Snapshot:
         """Return the snapshot of this tick."""
         self._measurement = outputs.measurement or self._measurement
@@ -83,6 +84,7 @@ class SnapshotMaker:
             audit_mac=audit.mac,
             sources=tuple(inbox.sources.values()) if complete else (),
             verifications=tuple(inbox.verifications.values()),
+            simulation=simulation,
         )
 
     def complete(self, snapshot: Snapshot) -> Snapshot:

@@ -96,10 +96,18 @@ class Modes:
             return AddCause.BLOCKED_BY_SWITCHING_HIERARCHY
         if self.handles(order.target):
             return self._check_own(order)
-        beh = self.beh(order.target.ld, order.target.ln)
+        beh = self._ruling(order.target)
         if beh in (Mode.OFF, Mode.BLOCKED) or beh.testing != order.test:
             return AddCause.BLOCKED_BY_MODE
         return None
+
+    def _ruling(self, target: ObjectReference) -> Mode:
+        """Beh of the node; on where it has none, as LPHD (IEC 61850-7-4 Ed. 2.1, 5.3.2)."""
+        device = self._nodes.get(target.ld)
+        node = device.node(target.ln) if device is not None else None
+        if node is not None and node.object("Beh") is None:
+            return Mode.ON
+        return self.beh(target.ld, target.ln)
 
     def apply(self, target: ObjectReference, value: Native) -> dict[ObjectReference, Native]:
         """Set a mode or an authority; returns the status attributes that change."""

@@ -108,6 +108,12 @@ class ProcessBusReader:
         """Yield what a control that just connected must know."""
         yield from self._goose.state(time.monotonic())
 
+    def simulate(self, accept: bool) -> None:
+        """Take simulated streams and GOOSE from now on, or only real ones (LPHD.Sim)."""
+        self._pipeline.simulate(accept)
+        for reader in self._goose.readers:
+            reader.subscription.simulate(accept)
+
     def health(self) -> Iterator[Message]:
         """Yield the state of every subscription, and alarms that begin or end."""
         for group in self._pipeline.groups:

@@ -350,6 +350,11 @@ class Group:
                 track.smp_synch = int(self._synch[row])
             track.counters.duplicates = int(self._accepted[row] - self._used[row] - waiting[row])
 
+    def drop(self, track: Track) -> None:
+        """Let go of a stream that is not followed any more."""
+        self.settle_counters()
+        self._live[self.tracks.index(track)] = False
+
     def leave(self, now_s: float) -> list[Track]:
         """Let go of streams that have been silent or are out of step; return them."""
         silent = self._live & (now_s - self._last_arrival > DEAD_S)

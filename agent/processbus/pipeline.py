@@ -129,6 +129,21 @@ class Pipeline:
         if self.table.take_over(now_s):
             self._lanes.rebuild(self.table, self.groups)
 
+    def simulate(self, accept: bool) -> None:
+        """Follow simulated streams from now on, or only real ones."""
+        if accept != self.table.simulation:
+            self._drop(self.table.simulate(accept))
+
+    def _drop(self, tracks: list[Track]) -> None:
+        for track in tracks:
+            self._pending.pop(track.number, None)
+            for group in [g for g in self.groups if g.number == track.group]:
+                group.drop(track)
+                if group.empty:
+                    self._remove(group)
+            track.group = track.row = IGNORED
+        self._lanes.rebuild(self.table, self.groups)
+
     def due_s(self, now_s: float) -> float:
         """Bus time at which the next report can usually be made."""
         return min(
@@ -203,8 +218,7 @@ class Pipeline:
             track.offset_s = members[0].offset_s
             track.group, track.row = group.number, row
             del self._pending[track.number]
-
-        self._lanes.rebuild(self.table, self.groups)
+        self._drop([real for track in members for real in self.table.hide_real(track)])
 
     def _remove(self, group: Group) -> None:
         group.settle_counters()

@@ -136,7 +136,8 @@ def run(arguments: argparse.Namespace) -> None:
     """Publish until the process is ended."""
     waveform = Waveform(arguments.nominal, float(arguments.nominal), arguments.volts)
     sender = open_sender(arguments.interface)
-    unit = MergingUnit(SvStream(sv_id=arguments.svid), waveform, sender)
+    stream = SvStream(sv_id=arguments.svid, simulated=arguments.simulated)
+    unit = MergingUnit(stream, waveform, sender)
     dips = Dips(arguments.dip_every, arguments.dip_length, time.monotonic())
     unit.start(time.time())
     bay = BayPublisher() if arguments.goose else None
@@ -170,6 +171,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--interface", required=True, help="interface or virtual:PATH")
     parser.add_argument("--nominal", type=int, choices=(50, 60), default=50)
     parser.add_argument("--svid", default="MU01")
+    parser.add_argument("--simulated", action="store_true", help="with the simulation bit")
     parser.add_argument("--volts", type=float, default=230.0)
     parser.add_argument("--goose", action="store_true", help="publish the bay's GOOSE too")
     parser.add_argument("--dip-hz", type=float, default=49.80)

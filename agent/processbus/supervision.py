@@ -28,8 +28,18 @@ class SvSupervision:
         if not self._expected:
             yield from (_health(track, None, "") for track in self._table.tracks)
         for expected in self._expected:
-            track = next((t for t in self._table.tracks if t.expected is expected), None)
-            yield _health(track, expected, self._table.refused.get(expected.sv_id, ""))
+            reason = self._table.refused.get(expected.sv_id, "")
+            yield _health(self._track(expected), expected, reason)
+
+    def _track(self, expected: SvExpectation) -> Track | None:
+        """The stream that counts: a simulated one only while those are accepted (LPHD.Sim)."""
+        mine = [
+            track
+            for track in self._table.tracks
+            if track.expected is expected
+            and (self._table.simulation or not track.identity.simulated)
+        ]
+        return max(mine, key=lambda t: (t.group != IGNORED, t.identity.simulated), default=None)
 
     def alarms(self, utc_s: float) -> Iterator[Alarm]:
         """Yield alarms that begin or end."""

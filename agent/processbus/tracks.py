@@ -26,6 +26,15 @@ ALIGNED_S: Final = 0.004
 """A counter that starts this near to the second starts on it: delay of unit and network."""
 
 
+Claim = tuple[str, int, bytes]
+"""svID, APPID and destination: what a simulated stream and the real one have in common."""
+
+
+def claim_of(layout: SvLayout) -> Claim:
+    """Return what a frame claims to be, whoever sent it."""
+    return layout.sv_id, layout.header.appid, layout.header.destination
+
+
 @dataclass(slots=True)
 class TrackCounters:
     """Exact counts of one stream's samples."""
@@ -70,6 +79,11 @@ class Track:
     counters: TrackCounters = field(default_factory=TrackCounters)
 
     @property
+    def claim(self) -> Claim:
+        """Which stream of the SCL it is, simulated or real."""
+        return claim_of(self.layout)
+
+    @property
     def label_s(self) -> float:
         """What to add to a place on the grid for UTC."""
         return 0.0 if self.clocked else self.offset_s
@@ -83,7 +97,7 @@ class TrackRules:
         nominal_hz: Frequency of the network.
         names: svIDs to follow; empty: those expected, or all where nothing is expected.
         expected: Streams that the SCL binds.
-        simulation: Follow frames with the simulation bit (LPHD.Sim).
+        simulation: Follow frames with the simulation bit from the start (LPHD.Sim).
     """
 
     nominal_hz: int
@@ -97,6 +111,9 @@ class TrackTable:
 
     def __init__(self, rules: TrackRules) -> None:
         self._rules = rules
+        self.simulation = rules.simulation
+        self._entries: list[Entry] = []
+        self._hidden: set[Claim] = set()
         self._by_identity: dict[SvIdentity, Track] = {}
         self._finders: dict[int, RateFinder] = {}
         self.tracks: list[Track] = []
@@ -112,10 +129,41 @@ class TrackTable:
     def learn(self, entries: Sequence[Entry]) -> bool:
         """Take the decoder's entries; True if there are new ones."""
         new = entries[len(self.of_entry) :]
+        self._entries += new
         for entry in new:
             self.channels.append(None)
             self.of_entry.append(self._track_of(entry))
         return bool(new)
+
+    def simulate(self, accept: bool) -> list[Track]:
+        """Follow simulated streams from now on, or only real ones (IEC 61850-7-1 Ed. 2.1, 7.8).
+
+        Returns:
+            Tracks that are followed no longer.
+        """
+        hidden, self._hidden = self._hidden, set()
+        self.simulation = accept
+        for entry in self._entries:
+            layout = entry.layout
+            if layout.header.simulated or claim_of(layout) in hidden:
+                self.refused.pop(layout.sv_id, None)
+                self.of_entry[entry.number] = self._track_of(entry)
+        return [] if accept else [track for track in self.tracks if track.identity.simulated]
+
+    def hide_real(self, simulated: Track) -> list[Track]:
+        """The first samples of a simulated stream are there: the real one counts no longer.
+
+        Returns:
+            Tracks that are followed no longer.
+        """
+        claim = simulated.claim
+        if not simulated.identity.simulated or claim in self._hidden:
+            return []
+        self._hidden.add(claim)
+        for entry in self._entries:
+            if not entry.layout.header.simulated and claim_of(entry.layout) == claim:
+                self.of_entry[entry.number] = self._track_of(entry)
+        return [t for t in self.tracks if t.claim == claim and not t.identity.simulated]
 
     def _track_of(self, entry: Entry) -> int:
         layout = entry.layout
@@ -179,8 +227,10 @@ class TrackTable:
     def _expectation(self, layout: SvLayout) -> tuple[SvExpectation | None, str]:
         """What the SCL says about a stream, and why it is not followed ("" if it is)."""
         rules = self._rules
-        if layout.header.simulated and not rules.simulation:
+        if layout.header.simulated and not self.simulation:
             return None, "simulated"
+        if not layout.header.simulated and claim_of(layout) in self._hidden:
+            return None, "hidden by a simulated stream"
         if rules.names and layout.sv_id not in rules.names:
             return None, "not selected"
         found = next((e for e in rules.expected if e.matches(layout)), None)

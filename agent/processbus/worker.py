@@ -14,7 +14,7 @@ from typing import Final
 
 from loguru import logger
 
-from agent.messages import Role, Shutdown
+from agent.messages import Role, Shutdown, Simulation
 from agent.processbus.bus import ProcessBusReader, reader_from_settings
 from agent.processbus.priority import settle_on_core
 from agent.worker import HEARTBEAT_S, RECONNECT_S, Worker, merge_counters, run_worker
@@ -68,6 +68,8 @@ class Loop:
             for message in self._link.receive():
                 if isinstance(message, Shutdown):
                     self._stopped |= self._worker.ends_on(message)
+                elif isinstance(message, Simulation):
+                    self._reader.simulate(message.accept)
         if self._link.pending:
             self._link.flush()
 

@@ -314,15 +314,17 @@ def test_mutated_requests_end_at_most_their_association(process: Any, until: Any
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-def test_100_000_mutated_requests(process: Any, until: Any, record_property: Any) -> None:
+def test_100_000_mutated_requests(
+    process: Any, request: pytest.FixtureRequest, until: Any, record_property: Any
+) -> None:
     """About a quarter of an hour an engine; two hours at most."""
     worker, port, _ = process
     ended = sum(
         bombard(port, until, 1_000, seed, lambda: worker.poll() is None) for seed in range(100)
     )
-    record_property("requests", 100_000)
-    record_property("associations ended", ended)
-    record_property("worker died", int(worker.poll() is not None))
+    died = int(worker.poll() is not None)
+    engine = request.node.callspec.id
+    record_property(engine, f"100000 requests ended {ended} associations, {died} workers;")
     assert worker.poll() is None
 
 

@@ -171,6 +171,22 @@ def test_simulated_messages_hide_the_real_ones_where_permitted():
     assert bench.subscription.health(0.3).simulated is True
 
 
+def test_a_test_set_has_an_address_of_its_own_and_leaves_no_trace(bench):
+    test_set = replace(HEADER, source=bytes.fromhex("0200000000aa"))
+    simulated = {"simulation": True, "st_num": 9, "value": False}
+    assert bench.take(1.1, test_set, t=1.1, **simulated) is None
+    bench.subscription.simulate(True)
+    assert bench.value is True, "nothing simulated has come yet"
+    assert bench.take(1.2, test_set, t=1.1, **simulated) is Verdict.NEW_STATE
+    assert bench.take(1.3, test_set, t=1.1, sq_num=1, **simulated) is Verdict.REPEATED
+    assert (bench.value, bench.validity()) == (False, Validity.GOOD)
+    assert bench.take(1.4, sq_num=2) is Verdict.REPEATED
+    assert bench.value is False, "the real one is hidden"
+    bench.subscription.simulate(False)
+    assert (bench.value, bench.validity()) == (True, Validity.GOOD)
+    assert bench.subscription.health(1.5).simulated is False
+
+
 def test_a_replayed_state_is_never_taken_again(bench):
     bench.take(1.5, st_num=2, value=False, t=1.5)
     for sq_num in range(5):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agent.messages import Validity
+from agent.processbus.supervision import SvSupervision
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.sv.encode import SvStream
 from agent.processbus.sv.identity import SvExpectation
@@ -185,6 +186,32 @@ def test_simulated_frames_count_only_where_permitted(filters):
     assert strict.play(simulated.frames(0, 4000)) == []
     assert strict.pipeline.table.refused == {"MU01": "simulated"}
     assert testing.play(simulated.frames(0, 4000))[-1].quality is Validity.GOOD
+
+
+def test_a_simulated_stream_hides_the_real_one_while_it_is_accepted(filters):
+    real, simulated = Unit(), Unit(SvStream(simulated=True, source=bytes.fromhex("0200000000aa")))
+    expected = SvExpectation("MU/LLN0$MS$CB", "MU01", 1, default_channels(64))
+    player = Player(filters, TrackRules(50, expected=(expected,)))
+    supervision = SvSupervision(player.pipeline.table, (expected,))
+
+    def play(begin, end, *units):
+        for unit, f_hz in ((real, 50.0), (simulated, 49.7)):
+            unit.f_hz = f_hz
+        reports = player.play(join(*(unit.frames(begin, end) for unit in units)))
+        ends_s = START_S + end / 4000 - 0.5
+        last = [m for m in reports if m.t_utc_s > ends_s]
+        health = next(supervision.health())
+        return {round(m.f_hz, 2) for m in last}, health.alive, health.simulated
+
+    assert play(0, 8000, real, simulated) == ({50.0}, True, False)
+    player.pipeline.simulate(True)
+    assert play(8000, 12000, real) == ({50.0}, True, False), "nothing simulated has come since"
+    assert play(12000, 20000, real, simulated) == ({49.7}, True, True)
+    assert play(20000, 28000, real)[1:] == (False, True), "the real one stays hidden"
+    player.pipeline.simulate(False)
+    assert play(28000, 36000, real, simulated) == ({50.0}, True, False)
+    player.pipeline.simulate(True)
+    assert play(36000, 44000, real, simulated) == ({49.7}, True, True)
 
 
 def test_a_wrong_conf_rev_is_refused(filters, unit):

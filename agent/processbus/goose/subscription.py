@@ -59,7 +59,8 @@ class GooseSubscription:
 
     Args:
         expected: From the SCL.
-        simulation: LPHD.Sim: simulated messages count, and hide the real ones once they come.
+        simulation: LPHD.Sim at the start: simulated messages count, and hide the real ones once
+            they come.
     """
 
     def __init__(self, expected: GooseExpectation, simulation: bool = False) -> None:
@@ -68,11 +69,18 @@ class GooseSubscription:
         self._simulation = simulation
         self._sequence = Sequence()
         self._simulated: Sequence | None = None
-        self._source = b""
-        self._source_until_s = 0.0
+        self._sources: dict[bool, tuple[bytes, float]] = {}
+        """Address and end of life of the real and of the simulated publisher: a test set has
+        its own."""
         self._nds_com = False
         self._conf_rev = 0
         self._reason = "no message yet"
+
+    def simulate(self, accept: bool) -> None:
+        """Take simulated messages from now on, or only real ones."""
+        self._simulation = accept
+        if not accept:
+            self._simulated = None
 
     def take(
         self, header: Header, message: GooseMessage, now_s: float, utc_ns: int | None
@@ -104,7 +112,7 @@ class GooseSubscription:
             return verdict
         self.counters.taken += 1
         self._reason = ""
-        self._source, self._source_until_s = header.source, now_s + live_s
+        self._sources[message.simulation] = (header.source, now_s + live_s)
         if before is not None and before.st_num == message.st_num:
             self.counters.lost += message.sq_num - before.sq_num - 1
         return verdict
@@ -126,7 +134,7 @@ class GooseSubscription:
             (message.time_allowed_to_live_s > 0, "timeAllowedtoLive 0"),
             (self._fits(message), "data set"),
             (self._simulation or not message.simulation, "simulation"),
-            (not self._other_source(header, now_s), "source address"),
+            (not self._other_source(header, message.simulation, now_s), "source address"),
         )
         return next((reason for good, reason in checks if not good), "")
 
@@ -141,12 +149,10 @@ class GooseSubscription:
             for leaf, types in zip(message.values, expected.types, strict=True)
         )
 
-    def _other_source(self, header: Header, now_s: float) -> bool:
+    def _other_source(self, header: Header, simulated: bool, now_s: float) -> bool:
         """A second address is refused while the first is alive, and as long again."""
-        return (
-            self._source not in (b"", header.source)
-            and now_s < self._source_until_s + self.expected.longest_life_s
-        )
+        source, until_s = self._sources.get(simulated, (header.source, 0.0))
+        return source != header.source and now_s < until_s + self.expected.longest_life_s
 
     def _sequence_for(self, message: GooseMessage) -> Sequence:
         if not message.simulation:
