@@ -40,7 +40,7 @@ def plan(description: Description, group: str) -> list[Batch]:
     items: list[Value | Input] = [*description.value, *description.input]
     spans = sorted(
         (
-            (description.table_of(item), item.address, _size(item), item)
+            (description.table_of(item), item.address, size_of(item), item)
             for item in items
             if item.group == group
         ),
@@ -155,7 +155,7 @@ class DescribedDevice:
             return
         for item in batch.items:
             at = item.address - batch.request.address
-            self._take(item, registers[at : at + _size(item)])
+            self._take(item, registers[at : at + size_of(item)])
 
     def _take(self, item: Value | Input, registers: Registers) -> None:
         if isinstance(item, Input):
@@ -192,5 +192,6 @@ class DescribedDevice:
         return abs(one - other) <= (READ_BACK * abs(other) if encoding.kind.is_float else 0)
 
 
-def _size(item: Value | Input) -> int:
+def size_of(item: Value | Input | Command) -> int:
+    """Return how many registers (or bits) an item fills."""
     return 1 if isinstance(item, Input) else SIZES[Kind(item.type)]

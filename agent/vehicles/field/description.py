@@ -6,6 +6,7 @@ with a file is told at once and completely, with file and key.
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from agent.config.sections import Section, read_section
+from agent.config.toml_lines import key_lines, line_of
 from agent.errors import ConfigurationError, Finding
 from agent.vehicles.field.dialogue import MAX_READ, Table
 from agent.vehicles.field.readings import INPUTS, QUANTITIES
@@ -149,8 +151,9 @@ class Description(Section, frozen=True, kw_only=True):
     def _twice(self) -> Iterator[tuple[str, str, str]]:
         for key, items in (("value", self.value), ("input", self.input), ("command", self.command)):
             names = [item.quantity for item in items]
-            for name in sorted({n for n in names if names.count(n) > 1}):
-                yield key, f"{name} is given twice", ""
+            for at, name in enumerate(names):
+                if name in names[:at]:
+                    yield f"{key}[{at}]", f"{name} is given twice", ""
 
     def _groups(self) -> Iterator[tuple[str, str, str]]:
         known = ", ".join(self.groups)
@@ -162,12 +165,14 @@ class Description(Section, frozen=True, kw_only=True):
 
     def _overlaps(self) -> Iterator[tuple[str, str, str]]:
         spans = sorted(
-            (self.table_of(v), v.address, v.address + SIZES[Kind(v.type)], v.quantity)
-            for v in self.value
+            (self.table_of(v), v.address, v.address + SIZES[Kind(v.type)], v.quantity, at)
+            for at, v in enumerate(self.value)
         )
         for one, other in pairwise(spans):
             if one[0] == other[0] and other[1] < one[2] and one[1:3] != other[1:3]:
-                yield "value", f"{one[3]} and {other[3]} overlap", "check addresses and types"
+                what = f"{one[3]} and {other[3]} overlap"
+                hint = f"{one[3]} fills the registers {one[1]} to {one[2] - 1}"
+                yield f"value[{other[4]}]", what, hint
 
     def _control(self) -> Iterator[tuple[str, str, str]]:
         if self.command_for("p_set_w") is not None and self.reversion_s is None:
@@ -181,13 +186,24 @@ def load_description(path: Path) -> Description:
     """Return the checked description of a device type.
 
     Raises:
-        ConfigurationError: With every finding.
+        ConfigurationError: With every finding: file, line, key and register.
     """
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text("utf-8")
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        where = f"{path}:{line[1]}" if line else str(path)
+        raise ConfigurationError((Finding(where, f"cannot be read: {error}"),)) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError((Finding(str(path), f"cannot be read: {error}"),)) from error
-    return parse_description(document, str(path))
+    description, findings = read_section(Description, document, "")
+    if description is None:
+        lines = key_lines(text)
+        raise ConfigurationError(
+            tuple(_placed(finding, str(path), lines, document) for finding in findings)
+        )
+    return description
 
 
 def parse_description(document: Mapping[str, Any], where: str) -> Description:
@@ -200,6 +216,26 @@ def parse_description(document: Mapping[str, Any], where: str) -> Description:
     if description is None:
         raise ConfigurationError(tuple(findings))
     return description
+
+
+def _placed(
+    finding: Finding, file: str, lines: dict[str, int], document: Mapping[str, Any]
+) -> Finding:
+    """Return a finding with its line in the file, and the register that it is about."""
+    key = finding.where.removeprefix(".")
+    line = line_of(lines, key)
+    where = f"{file}:{line}" if line else file
+    return Finding(f"{where}: {key}{_register(document, key)}", finding.what, finding.hint)
+
+
+def _register(document: Mapping[str, Any], key: str) -> str:
+    found = re.match(r"(value|input|command)\[(\d+)\]", key)
+    if found is None:
+        return ""
+    item = document[found[1]][int(found[2])]
+    if not isinstance(item, Mapping) or not isinstance(item.get("address"), int):
+        return ""
+    return f" (register {item['address']})"
 
 
 def shipped_folder() -> Path:
@@ -215,11 +251,20 @@ def find_description(kind: str, folders: tuple[Path, ...]) -> Description:
     Raises:
         ConfigurationError: There is none, or it cannot be used.
     """
+    return load_description(description_path(kind, folders))
+
+
+def description_path(kind: str, folders: tuple[Path, ...]) -> Path:
+    """Return the file of the description called `kind`.
+
+    Raises:
+        ConfigurationError: There is none of that name.
+    """
     if kind.endswith(".toml"):
-        return load_description(Path(kind))
+        return Path(kind)
     for folder in folders:
         if (path := folder / f"{kind}.toml").is_file():
-            return load_description(path)
+            return path
     known = sorted(path.stem for folder in folders for path in folder.glob("*.toml"))
     hint = f"there are: {', '.join([SUNSPEC, *known])}"
     raise ConfigurationError((Finding(str(folders[0]), f"no device type {kind!r}", hint),))
