@@ -34,12 +34,12 @@ async def served(device, **options):
         await server.shutdown()
 
 
-def write_configuration(folder, devices, *, field=""):
+def write_configuration(folder, devices, *, field="", grid=""):
     (folder / "power-profile.conf").write_text("MAX_V2G_DISCHARGE_KW=11.0\n")
     head = '[gateway]\nrun_dir = "run"\nstate_dir = "state"\nlog_dir = "log"\n'
     head += 'power_profile = "power-profile.conf"\n[stations]\nhost = "127.0.0.1"\n'
     path = folder / "agent.toml"
-    path.write_text(head + f"[field]\n{field}\n" + "\n".join(devices))
+    path.write_text(head + f"[grid]\n{grid}\n[field]\n{field}\n" + "\n".join(devices))
     return path
 
 
@@ -56,8 +56,8 @@ def device(name="inverter1", role="inverter", port=0, **keys):
 class Site:
     """The worker, and what it said."""
 
-    def __init__(self, folder, devices, *, field=""):
-        self.config = write_configuration(folder, devices, field=field)
+    def __init__(self, folder, devices, *, field="", grid=""):
+        self.config = write_configuration(folder, devices, field=field, grid=grid)
         self.settings = load_settings(self.config)
         self.hub = None
         self.received = []

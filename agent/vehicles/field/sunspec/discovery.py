@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.vehicles.field.dialogue import (
     DeviceError,
-    DeviceRefusedError,
+    DeviceTimeoutError,
     Dialogue,
     Read,
     Registers,
@@ -80,8 +80,10 @@ def _find(bases: Sequence[int]) -> Dialogue[int]:
     for base in bases:
         try:
             marker = yield Read(Table.HOLDING, base, len(MARKER))
-        except DeviceRefusedError:
-            continue  # nothing at this address
+        except DeviceTimeoutError:
+            raise
+        except DeviceError:
+            continue  # nothing at this address; some devices answer that with no registers at all
         if marker == MARKER:
             return base
     places = ", ".join(str(base) for base in bases)

@@ -20,6 +20,12 @@ MEANING: Final = {
     704: "orders: without it the device only measures",
 }
 
+STATES: Final = (
+    (702, "WMax", 0.0, "is 0 W: nothing can be ordered", "set the largest power at the device"),
+    (715, "LocRemCtl", 1.0, "is 1 (local): orders are refused", "give it to remote control"),
+)
+"""Values that make a device useless as an inverter: model, point, value, what it means, hint."""
+
 
 def remarks_of(device: Device) -> Iterator[Remark]:
     """Yield what the device lacks, model by model."""
@@ -31,6 +37,11 @@ def remarks_of(device: Device) -> Iterator[Remark]:
         for name in names:
             if not model.has(name):
                 yield _lacking(model, name)
+    for number, name, value, what, hint in STATES:
+        model = device.models.get(number)
+        if model is not None and model.first.get(name) == value:
+            register = model.address + model.points[name].offset
+            yield Remark(f"model {number}", name, register, "holding", what, hint)
 
 
 def _lacking(model: Model, name: str) -> Remark:
