@@ -239,6 +239,16 @@ def variance(snapshot: Snapshot, view: EvseView | None, _group: GroupView | None
     return 100.0 * value if math.isfinite(value) else None
 
 
+def variance_alarm(
+    snapshot: Snapshot, view: EvseView | None, _group: GroupView | None
+) -> bool | None:
+    """The variance of the EVSE's report is beyond its limit (alarm 0x52); None: not compared."""
+    if view is None or all(v.evse_id != view.evse_id for v in snapshot.verifications):
+        return None
+    code = AlarmCode.VERIFICATION_VARIANCE
+    return any(a.code is code and a.source == view.evse_id for a in snapshot.alarms)
+
+
 def audit_seq(snapshot: Snapshot, _view: EvseView | None, _group: GroupView | None) -> int:
     """Sequence number of the last durable record of the audit log (its 31 lowest bits)."""
     return snapshot.audit_seq & 0x7FFF_FFFF
@@ -297,6 +307,7 @@ DERIVED: Final[Mapping[str, Derived]] = {
         soc_low,
         stored_wh,
         variance,
+        variance_alarm,
         warning,
     )
 }

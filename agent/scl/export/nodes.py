@@ -57,10 +57,10 @@ _DROOP_PU: Final = 0.05
 _EVSE_SETS: Final = {
     "Measurements": ("MX", ("MMXU1.TotW", "MMXU1.Hz", "MMXU1.PhV", "MMXU1.A", "DSTO1.SocWh",
                             "DSTO1.SocEffWhPct", "DSTO1.AvlChaW", "DSTO1.AvlDschW", "DWGC1.WSpt",
-                            "DEEV1.Soc")),
+                            "DEEV1.Soc", "GGIO1.AnIn1")),
     "Status": ("ST", ("LLN0.Beh", "LLN0.Health", "DSTO1.DEROpSt", "DSTO1.SocLoAlm",
                       "DSTO1.SocHiAlm", "DCTE1.CeaEgzReqSt", "DESE1.DigCommLos",
-                      "DEEV1.ConnTypSel")),
+                      "DEEV1.ConnTypSel", "GGIO1.Alm1")),
 }  # fmt: skip
 _PHASES: Final = ("1", "2", "3", "4")
 
