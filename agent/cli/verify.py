@@ -33,7 +33,7 @@ EXIT_UNKNOWN_KEY: Final = 3
 SILENCE_S: Final = 15.0
 """Without a reading of the device for so long, the verification ends."""
 STEP_S: Final = 20.0
-"""A test holds each power for so long."""
+"""A test holds each power for so long, if `--step` says nothing else."""
 LEVELS: Final = (1.0, 0.25, 0.75, 0.1, 0.5, 0.9, 0.35, 0.65)
 """Shares of `--power` that a test goes through: gain and lag need a power that moves."""
 
@@ -52,6 +52,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--power", type=power_w, metavar="5kW", help="order a test in steps; else live data"
     )
+    parser.add_argument(
+        "--step", type=duration_s, default=STEP_S, metavar="20s",
+        help="a test holds each power for so long; default 20s",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="PREFIX", help="of the .json and .html file")
     parser.add_argument("--check", type=Path, metavar="FILE", help="check a report's signature")
     parser.add_argument("--public-key", type=Path, metavar="PEM", help="whose signature is meant")
@@ -154,7 +158,7 @@ def _listen(arguments: argparse.Namespace, record: _Record) -> None:
     try:
         while (now_s := time.monotonic()) < end_s:
             if arguments.power and now_s >= step_s:
-                step_s = now_s + STEP_S
+                step_s = now_s + arguments.step
                 request_id = _order(client, arguments, next(levels), request_id)
             for message in client.messages(min(0.5, end_s - now_s)):
                 record.take(message)
@@ -173,7 +177,7 @@ def _order(client: GatewayClient, arguments: argparse.Namespace, level: float, b
         RequestKind.WATT_SETPOINT,
         value=level * arguments.power,
         target=arguments.evse,
-        lease_s=2 * STEP_S,
+        lease_s=2 * arguments.step,
     )
     client.send(request)
     if before:

@@ -2,27 +2,31 @@
 
 Each gateway is a connection of its own with a stream of its own, and publishes messages of the
 size of a real reading in the chain that `agent.utility.bus.jetstream` sends; a consumer that
-subscribes to all of them takes the time from the sender's write to its own read. Senders are raw
-protocol in one process, so that this side costs as little as it can; the broker is real.
+subscribes to all of them takes the time from the sender's write to its own read. The gateways are
+raw protocol in several processes, the consumer is another, so that the figures are the broker's.
 
-- `bus.gateways`, `bus.offered_per_s`: what was sent.
+- `bus.gateways`, `bus.offered_per_s`: what was sent. `bus.late`: groups of messages that a sender
+  began more than a period late; with them the figures say nothing about the broker.
 - `bus.lost`: messages that did not come; `bus.stored`: messages that JetStream acknowledged.
 - `bus.p50_ms`, `bus.p99_ms`: sender's write → consumer's read.
-- `bus.broker_cpu_share`: CPU of the broker, in cores.
+- `bus.broker_cpu_cores`, `bus.senders_cpu_cores`, `bus.consumer_cpu_cores`: CPU while they sent.
 - `bus.outbox_commit_ms`: one commit of 10 messages in the gateway's outbox (fsync included).
+
+`BENCH_GATEWAYS`, `BENCH_SECONDS` and `BENCH_SENDERS` change the size.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import multiprocessing
 import os
+import resource
 import statistics
 import struct
 import tempfile
 import time
 import uuid
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import nats
@@ -30,16 +34,16 @@ import nats
 from agent.utility.bus.identity import READING, Identity
 from agent.utility.bus.jetstream import stream_config
 from agent.utility.bus.outbox import Outbox
+from tests.bench._bus_senders import PAYLOAD, Sent, work
 from tests.utility.bus.brokers import NatsServer
 
 GATEWAYS = int(os.environ.get("BENCH_GATEWAYS", "1000"))
 HERTZ = 10.0
 SECONDS = float(os.environ.get("BENCH_SECONDS", "10"))
-PAYLOAD = 230
-"""Bytes of an ESSReadingProfile with three voltages."""
+SENDERS = int(os.environ.get("BENCH_SENDERS", "4"))
 QUIET_S = 10.0
 """The consumer stops waiting when nothing came for so long."""
-FILLER = bytes(PAYLOAD - 8)
+HEAD_START_S = 0.5
 
 
 def run() -> dict[str, float]:
@@ -48,46 +52,13 @@ def run() -> dict[str, float]:
         server = NatsServer(Path(name), config="max_connections: 4096\n")
         server.start()
         try:
-            figures = asyncio.run(_measure(server))
+            identities = [Identity(f"G{n}", str(uuid.uuid4())) for n in range(GATEWAYS)]
+            asyncio.run(_make_streams(server, identities))
+            figures = _measure(server, identities)
         finally:
             server.close()
         figures["bus.outbox_commit_ms"] = _commit_ms(Path(name))
     return figures
-
-
-class Sender(asyncio.Protocol):
-    """One gateway in raw protocol: no parsing but counting the acknowledgements."""
-
-    def __init__(self, identity: Identity) -> None:
-        self.subject = identity.subject(READING).encode()
-        self.mrid = identity.mrid.encode()
-        self.inbox = b"_INBOX." + identity.mrid.replace("-", "").encode()
-        self.seq = self.acknowledged = 0
-        self.refused = 0
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport) -> None:
-        self._transport = transport
-        transport.write(b'CONNECT {"verbose":false,"headers":true,"no_responders":true}\r\n')
-        transport.write(b"SUB " + self.inbox + b" 1\r\n")
-
-    def data_received(self, data: bytes) -> None:
-        self.acknowledged += data.count(b'"seq":')
-        self.refused += data.count(b'"error":')
-        if b"PING\r\n" in data:
-            self._transport.write(b"PONG\r\n")
-
-    def send(self) -> None:
-        self.seq += 1
-        header = (
-            b"NATS/1.0\r\nNats-Msg-Id: %s:%d\r\nNats-Expected-Last-Sequence: %d\r\n"
-            b"V2G-Sequence: %d\r\nV2G-Previous: %d\r\n\r\n"
-            % (self.mrid, self.seq, self.seq - 1, self.seq, self.seq - 1)
-        )
-        size = len(header)
-        line = b"HPUB %s %s %d %d\r\n" % (self.subject, self.inbox, size, size + PAYLOAD)
-        stamp = struct.pack("d", time.monotonic())
-        self._transport.write(line + header + stamp + FILLER + b"\r\n")
 
 
 class Consumer(asyncio.Protocol):
@@ -123,10 +94,10 @@ class Consumer(asyncio.Protocol):
         self._buffer = buffer[at:]
 
 
-def consume(port: int, expected: int, pipe) -> None:
-    """Hear all messages in a process of its own; send back how old each was."""
+def consume(port: int, expected: int, pipe: Connection) -> None:
+    """Hear all messages in a process of its own; send back how old each was, and the CPU."""
 
-    async def work() -> list[float]:
+    async def hear() -> list[float]:
         loop = asyncio.get_running_loop()
         _, consumer = await loop.create_connection(Consumer, "127.0.0.1", port)
         await asyncio.sleep(0.5)
@@ -139,68 +110,67 @@ def consume(port: int, expected: int, pipe) -> None:
             before = len(consumer.delays_s)
         return consumer.delays_s
 
-    pipe.send(asyncio.run(work()))
+    delays_s = asyncio.run(hear())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    pipe.send((delays_s, used.ru_utime + used.ru_stime))
 
 
-async def _measure(server: NatsServer) -> dict[str, float]:
-    identities = [Identity(f"G{n}", str(uuid.uuid4())) for n in range(GATEWAYS)]
+async def _make_streams(server: NatsServer, identities: list[Identity]) -> None:
     client = await nats.connect(server.url)
     stream = client.jetstream(timeout=30.0)
-    for start in range(0, GATEWAYS, 50):
+    for start in range(0, len(identities), 50):
         part = identities[start : start + 50]
         await asyncio.gather(*(stream.add_stream(stream_config(each)) for each in part))
     await client.close()
-    loop = asyncio.get_running_loop()
+
+
+def _measure(server: NatsServer, identities: list[Identity]) -> dict[str, float]:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    expected = int(SECONDS * HERTZ) * GATEWAYS
-    process = context.Process(target=consume, args=(server.port, expected, theirs), daemon=True)
-    process.start()
-    await asyncio.to_thread(ours.recv)  # it has subscribed
-    senders = [
-        (await loop.create_connection(lambda each=each: Sender(each), "127.0.0.1", server.port))[1]
-        for each in identities
-    ]
-    cpu_s, began_s = server.cpu_s(), loop.time()
-    await _send_evenly(senders, began_s)
-    took_s = loop.time() - began_s
-    cpu_share = (server.cpu_s() - cpu_s) / took_s
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(20.0):
-            while _stored(senders) < expected:
-                await asyncio.sleep(0.05)
-    delays_s = await asyncio.to_thread(ours.recv)
-    process.join()
-    cuts = statistics.quantiles(delays_s, n=100)
-    return {
-        "bus.gateways": float(GATEWAYS),
-        "bus.offered_per_s": expected / took_s,
-        "bus.lost": float(expected - len(delays_s)),
-        "bus.stored": float(_stored(senders)),
-        "bus.refused": float(sum(sender.refused for sender in senders)),
-        "bus.p50_ms": 1000.0 * cuts[49],
-        "bus.p99_ms": 1000.0 * cuts[98],
-        "bus.broker_cpu_share": cpu_share,
+    rounds = int(SECONDS * HERTZ)
+    expected = rounds * len(identities)
+    consumer, theirs = context.Pipe()
+    processes = [context.Process(target=consume, args=(server.port, expected, theirs), daemon=True)]
+    pipes = []
+    for number in range(SENDERS):
+        part = identities[number::SENDERS]
+        names = [(each.mrid.encode(), each.subject(READING).encode()) for each in part]
+        ours, theirs = context.Pipe()
+        arguments = (server.port, names, HERTZ, rounds, theirs)
+        processes.append(context.Process(target=work, args=arguments, daemon=True))
+        pipes.append(ours)
+    for process in processes:
+        process.start()
+    for pipe in (consumer, *pipes):
+        pipe.recv()  # subscribed; connected
+    began_s, cpu_s = time.monotonic() + HEAD_START_S, server.cpu_s()
+    for pipe in pipes:
+        pipe.send(began_s)
+    time.sleep(max(0.0, began_s + SECONDS - time.monotonic()))
+    cpu_cores = (server.cpu_s() - cpu_s) / SECONDS
+    sent: list[Sent] = [pipe.recv() for pipe in pipes]
+    delays_s, consumer_cpu_s = consumer.recv()
+    for process in processes:
+        process.join()
+    return _figures(sent, delays_s, expected) | {
+        "bus.broker_cpu_cores": cpu_cores,
+        "bus.consumer_cpu_cores": consumer_cpu_s / SECONDS,
     }
 
 
-async def _send_evenly(senders: list[Sender], began_s: float) -> None:
-    """Spread the gateways over the period, as their own clocks would."""
-    loop = asyncio.get_running_loop()
-    period_s = 1.0 / HERTZ
-    slots = 50
-    for round_number in range(int(SECONDS * HERTZ)):
-        for slot in range(slots):
-            due_s = began_s + (round_number + slot / slots) * period_s
-            if (rest_s := due_s - loop.time()) > 0.0:
-                await asyncio.sleep(rest_s)
-            for sender in senders[slot::slots]:
-                sender.send()
-        await asyncio.sleep(0)
-
-
-def _stored(senders: list[Sender]) -> int:
-    return sum(sender.acknowledged for sender in senders)
+def _figures(sent: list[Sent], delays_s: list[float], expected: int) -> dict[str, float]:
+    cuts = statistics.quantiles(delays_s, n=100)
+    took_s = max(each.took_s for each in sent)
+    return {
+        "bus.gateways": float(GATEWAYS),
+        "bus.offered_per_s": expected / max(took_s, SECONDS),
+        "bus.late": float(sum(each.late for each in sent)),
+        "bus.lost": float(expected - len(delays_s)),
+        "bus.stored": float(sum(each.stored for each in sent)),
+        "bus.refused": float(sum(each.refused for each in sent)),
+        "bus.p50_ms": 1000.0 * cuts[49],
+        "bus.p99_ms": 1000.0 * cuts[98],
+        "bus.senders_cpu_cores": sum(each.cpu_s for each in sent) / took_s,
+    }
 
 
 def _commit_ms(folder: Path) -> float:
