@@ -37,8 +37,8 @@ export class Events {
     button.addEventListener("click", () => this.open(event));
     const cell = (textContent, className = "") => element("td", { textContent, className });
     return element("tr", {}, element("th", { scope: "row", textContent: isoTime(event.t_utc_s) }), cell(event.cause),
-      cell(`${fixed(event.f_min_hz, 3)}, ${fixed(event.f_max_hz, 3)}`, "r"),
-      cell(`${fixed(event.v_min_v, 0)}, ${fixed(event.v_max_v, 0)}`, "r rare"), cell(fixed(event.duration_s, 1), "r"),
+      cell(`${fixed(event.f_min_hz, 3)}, ${fixed(event.f_max_hz, 3)}`, "r rare"),
+      cell(`${fixed(event.v_min_v, 0)}, ${fixed(event.v_max_v, 0)}`, "r rare"), cell(fixed(event.duration_s, 1), "r rare"),
       cell(scoreText(event.score)), element("td", {}, button));
   }
 

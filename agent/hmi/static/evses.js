@@ -57,11 +57,12 @@ export class EvseTable {
     cells[7].classList.add("why");
     const bar = element("span", { className: "soc", ariaHidden: "true" }, element("i"), element("b"));
     const number = element("span");
-    cells[3].append(bar, number);
+    const unit = element("span", { className: "unit", textContent: " %" });
+    cells[3].append(bar, number, unit);
     const node = element("tr", {}, element("th", { scope: "row", textContent: id }), ...cells);
     const after = [...this.rows.keys()].filter((other) => other > id).sort()[0];
     this.body.insertBefore(node, after === undefined ? null : this.rows.get(after).node);
-    return { node, cells, bar, number };
+    return { node, cells, bar, number, unit };
   }
 
   filter() {
@@ -97,8 +98,8 @@ function isApart(row) {
 }
 
 function soc(entry, row) {
-  entry.bar.hidden = row[SOC] === null;
-  text(entry.number, row[SOC] === null ? "–" : `${row[SOC].toFixed(0)} %`);
+  entry.bar.hidden = entry.unit.hidden = row[SOC] === null;
+  text(entry.number, row[SOC] === null ? "–" : row[SOC].toFixed(0));
   if (row[SOC] === null) return;
   entry.bar.style.setProperty("--at", row[SOC]);
   entry.bar.style.setProperty("--low", row[SOC_MIN] ?? 0);

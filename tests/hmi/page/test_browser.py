@@ -5,6 +5,7 @@ Screenshots are kept in `build/`.
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -50,6 +51,12 @@ const node = document.getElementById("f");
 const see = () => { seen[node.textContent] ??= performance.timeOrigin + performance.now(); };
 new MutationObserver(see).observe(node, { childList: true, characterData: true, subtree: true });
 """
+
+CLIPPED = """
+[...document.querySelectorAll("main table")].filter((table) =>
+  table.scrollWidth > table.closest(".scroll").clientWidth).map((table) => table.id)
+"""
+"""Tables of which a column lies beyond the screen."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -262,6 +269,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     page.screenshot(path=BUILD / f"hmi-{size}-{scheme}.png", full_page=True)
     width = page.evaluate("document.scrollingElement.scrollWidth")
     assert width <= viewport["width"]
+    assert page.evaluate(CLIPPED) == []
     page.evaluate(AXE.read_text())
     found = page.evaluate("axe.run({ resultTypes: ['violations'] })")
     serious = [
@@ -272,6 +280,23 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     ]
     assert serious == []
     assert len(found["passes"]) > 20
+
+
+def test_a_gain_that_stability_limits_is_said_and_drawn(open_page, gateway):
+    reason = "the area's stations answer after 0.9 s"
+    limited = {"gain_w_per_hz": 40_000.0, "gain_limit_w_per_hz": 40_000.0, "gain_reason": reason}
+    gateway.control.make = lambda: snapshot(
+        measurement=measurement(49.93), loop=loop_view(droop_w=2_400.0, **limited)
+    )
+    page = open_page()
+    expect(page.locator("#gain-reason")).to_have_text(reason)
+    expect(page.locator("#gain-note")).to_be_visible()
+    expect(page.locator("#gain")).to_have_text("40.0")
+    expect(page.locator("#gain")).to_have_attribute("data-level", "low")
+    expect(page.locator("#gain-limit")).to_have_text("40.0")
+    answer = re.compile(r"the answer is \+2\.4 kilowatts")
+    expect(page.locator("#droop-chart")).to_have_attribute("aria-label", answer)
+    page.locator("section:has(#droop-chart)").screenshot(path=BUILD / "hmi-droop-limited.png")
 
 
 def test_what_is_not_known_is_said_and_not_shown_as_if_it_were(open_page, gateway):
