@@ -11,10 +11,14 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
+from agent.config import Settings
 from agent.config.utility import Utility
-from agent.utility.api import protocol
+from agent.errors import AlarmCode, HandshakeTimeoutError
+from agent.utility.api import protocol, service
 from agent.utility.api.rate import NAMES_MAX, RateLimit
 from agent.utility.api.server import ApiServer
+from agent.utility.api.service import LateHandshakes
+from agent.utility.context import Context
 from tests.utility.certificates import Authority
 
 HANG_S = 20.0
@@ -25,8 +29,8 @@ async def hello(request):
 
 
 @contextlib.asynccontextmanager
-async def served(**options):
-    server = ApiServer(Utility(**options), Starlette(routes=[Route("/", hello)]))
+async def served(on_timeout=lambda _error: None, **options):
+    server = ApiServer(Utility(**options), Starlette(routes=[Route("/", hello)]), on_timeout)
     running = asyncio.create_task(server.run())
     try:
         yield server.port
@@ -109,17 +113,47 @@ def test_one_address_cannot_hold_every_connection(monkeypatch):
     asyncio.run(scenario())
 
 
-def test_a_handshake_that_never_ends_is_ended(tmp_path):
+def test_a_handshake_that_never_ends_is_ended_and_its_peer_and_stage_are_named(tmp_path):
     pem, private = Authority(tmp_path).issue("gateway")
+    late = []
 
     async def scenario():
         options = {"api_certificate": pem, "api_key": private, "handshake_timeout_s": 1.0}
-        async with served(**options) as port:
+        async with served(late.append, **options) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            address, number = writer.get_extra_info("sockname")
             assert await ended(reader)
             writer.close()
+            deadline = time.monotonic() + HANG_S
+            while not late and time.monotonic() < deadline:
+                await asyncio.sleep(0.01)
+        [error] = late
+        assert (error.peer, error.stage) == (f"{address}:{number}", "tls")
+        assert f"{error.code}" in str(error)
 
     asyncio.run(scenario())
+
+
+def test_late_handshakes_are_one_alarm_that_ends_when_none_follows(tmp_path, monkeypatch):
+    monkeypatch.setattr(service, "CLEAR_S", 0.2)
+    sent = []
+    context = Context(Settings(path=tmp_path / "agent.toml"), "utility", sent.append)
+
+    async def scenario():
+        late = LateHandshakes(context)
+        for number in range(3):
+            late.add(HandshakeTimeoutError(f"192.0.2.{number}:4711", "tls"))
+        raised = sent[-1]
+        assert (raised.code, raised.active) == (AlarmCode.HANDSHAKE_TIMEOUT, True)
+        assert "192.0.2.2:4711 at tls" in raised.text
+        deadline = time.monotonic() + HANG_S
+        while sent[-1].active and time.monotonic() < deadline:
+            await asyncio.sleep(0.01)
+
+    asyncio.run(scenario())
+    assert {alarm.source for alarm in sent} == {service.SOURCE}
+    assert [alarm.active for alarm in sent] == [True, True, True, False]
+    assert context.counters["api_handshake_timeouts"] == 3
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion")

@@ -6,15 +6,21 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, cast
 
 import uvicorn
 from loguru import logger
 from starlette.types import ASGIApp
 
+from agent.acceptor import Acceptor
 from agent.config.utility import Utility
-from agent.errors import ConfigurationError, Finding, UnavailableError
+from agent.errors import (
+    ConfigurationError,
+    Finding,
+    HandshakeTimeoutError,
+    UnavailableError,
+)
 from agent.utility.api.protocol import PatientProtocol
 
 CONNECTIONS_MAX: Final = 256
@@ -29,13 +35,19 @@ class ApiServer:
     Args:
         settings: `[utility]`.
         app: What is served.
+        on_timeout: Hears of TLS handshakes that did not end in time.
 
     Raises:
         ConfigurationError: Certificate, key or authorities cannot be used.
         UnavailableError: The port is in use or may not be opened.
     """
 
-    def __init__(self, settings: Utility, app: ASGIApp) -> None:
+    def __init__(
+        self,
+        settings: Utility,
+        app: ASGIApp,
+        on_timeout: Callable[[HandshakeTimeoutError], None] = lambda _error: None,
+    ) -> None:
         self._config = uvicorn.Config(
             app,
             log_config=None,
@@ -54,6 +66,7 @@ class ApiServer:
         self._config.ssl = tls_context(settings)
         self._socket = _listen(settings)
         self._handshake_s = settings.handshake_timeout_s
+        self._on_timeout = on_timeout
 
     @property
     def port(self) -> int:
@@ -67,7 +80,8 @@ class ApiServer:
         scheme = "https" if self._config.ssl else "http"
         logger.info("dispatch and OCPI at {}://{}:{}", scheme, host, port)
         try:
-            await _Server(self._config, self._handshake_s).serve(sockets=[self._socket])
+            server = _Server(self._config, self._handshake_s, self._on_timeout)
+            await server.serve(sockets=[self._socket])
         finally:
             self._socket.close()
 
@@ -75,27 +89,32 @@ class ApiServer:
 class _Server(uvicorn.Server):
     """Leaves the signals to the worker, and bounds the TLS handshake."""
 
-    def __init__(self, config: uvicorn.Config, handshake_s: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        handshake_s: float,
+        on_timeout: Callable[[HandshakeTimeoutError], None] = lambda _error: None,
+    ) -> None:
         super().__init__(config)
         self._handshake_s = handshake_s
+        self._on_timeout = on_timeout
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen at the socket that is open already."""
-        config, loop = self.config, asyncio.get_running_loop()
-
-        def protocol() -> asyncio.Protocol:
-            return PatientProtocol(config, self.server_state, {})
-
-        self.servers = [
-            await loop.create_server(
-                protocol,
-                sock=sock,
-                ssl=config.ssl,
-                backlog=BACKLOG,
-                ssl_handshake_timeout=self._handshake_s if config.ssl else None,
+        acceptors = [
+            Acceptor(
+                sock,
+                lambda _peer: PatientProtocol(self.config, self.server_state, {}),
+                tls=self.config.ssl,
+                handshake_timeout_s=self._handshake_s,
+                on_timeout=self._on_timeout,
             )
             for sock in sockets or ()
         ]
+        for acceptor in acceptors:
+            acceptor.start()
+        # uvicorn closes them and waits for them, as it would for servers of asyncio.
+        self.servers = cast(list[asyncio.base_events.Server], acceptors)
         self.started = True
 
     @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -10,11 +11,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute
 
+from agent.errors import AlarmCode, HandshakeTimeoutError
 from agent.utility.api.server import ApiServer
 from agent.utility.context import Context
 from agent.utility.dispatch import http
 from agent.utility.dispatch.desk import DispatchDesk
 from agent.utility.ocpi.service import OcpiService
+
+SOURCE: Final = "dispatch and OCPI"
+CLEAR_S: Final = 60.0
+_ADVICE: Final = "Check the partner's network and that it speaks TLS 1.2 or later to this port."
 
 
 class ApiService:
@@ -37,7 +43,8 @@ class ApiService:
         if self._ocpi is not None:
             routes += self._ocpi.routes()
         app = Starlette(routes=routes, exception_handlers={HTTPException: _plain})
-        self.server = ApiServer(context.settings.utility, app)
+        self._late = LateHandshakes(context)
+        self.server = ApiServer(context.settings.utility, app, self._late.add)
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -45,6 +52,38 @@ class ApiService:
             group.create_task(self.server.run())
             if self._ocpi is not None:
                 group.create_task(self._ocpi.run())
+
+
+class LateHandshakes:
+    """Alarm 0x22 of this port: names the last peer, and ends when none followed for a while.
+
+    One source for all peers: a port scan must not fill the alarm list.
+
+    Args:
+        context: The control.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._text = ""
+        self._clearing: asyncio.TimerHandle | None = None
+
+    def add(self, error: HandshakeTimeoutError) -> None:
+        """A handshake did not end in time."""
+        self._text = str(error)
+        self._context.count("api_handshake_timeouts")
+        self._tell(active=True)
+        if self._clearing is not None:
+            self._clearing.cancel()
+        self._clearing = asyncio.get_running_loop().call_later(CLEAR_S, self._clear)
+
+    def _clear(self) -> None:
+        self._clearing = None
+        self._tell(active=False)
+
+    def _tell(self, *, active: bool) -> None:
+        code = AlarmCode.HANDSHAKE_TIMEOUT
+        self._context.alarm(code, active, SOURCE, self._text, _ADVICE)
 
 
 async def _plain(request: Request, error: Exception) -> JSONResponse:

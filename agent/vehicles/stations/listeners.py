@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable
+from typing import Final
 
 from loguru import logger
 
+from agent.acceptor import Acceptor
 from agent.config import Stations
-from agent.errors import AgentError, HandshakeTimeoutError
+from agent.errors import AgentError, HandshakeTimeoutError, UnavailableError
 from agent.vehicles.stations import tls
-from agent.vehicles.stations.acceptor import Acceptor
 from agent.vehicles.stations.fleet import Fleet
 from agent.vehicles.stations.handshake import Door, DoorSettings
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.passwords import load_passwords
 from agent.vehicles.stations.security import Gatekeeper
 from agent.vehicles.stations.throttle import Throttle
+
+BACKLOG: Final = 4096
 
 
 class Listeners:
@@ -128,8 +132,7 @@ class Listeners:
             self._on_timeout,
         )
         acceptor = Acceptor(
-            host,
-            port,
+            _listen(host, port),
             door.make_protocol,
             tls=self._context(profile),
             handshake_timeout_s=settings.handshake_timeout_s,
@@ -140,3 +143,22 @@ class Listeners:
 
     def _context(self, profile: int) -> ssl.SSLContext | None:
         return tls.server_context(self._settings, profile) if profile >= 2 else None
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise UnavailableError(
+            f"cannot listen for charging stations on {host} port {port}: {error.strerror}"
+        ) from error
+    listener.setblocking(False)
+    return listener

@@ -1,4 +1,7 @@
-"""Accepts sockets one by one, so that every failed handshake has an address and a stage."""
+"""Accepts sockets one by one, so that every failed handshake has an address and a stage.
+
+A server of asyncio tells nobody of a peer that connects and does not finish its TLS handshake.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,8 @@ from typing import Final
 
 from loguru import logger
 
-from agent.errors import HandshakeTimeoutError, UnavailableError
+from agent.errors import HandshakeTimeoutError
 
-BACKLOG: Final = 4096
 ACCEPTS_A_TURN: Final = 64
 """Sockets accepted before the loop serves the connected stations again."""
 PAUSE_S: Final = 0.1
@@ -21,24 +23,20 @@ PAUSE_S: Final = 0.1
 
 
 class Acceptor:
-    """A listening socket.
+    """Serves a listening socket.
 
     Args:
-        host, port: Where to listen; port 0 lets the system choose.
+        listener: Non-blocking and listening; closed with the acceptor.
         make_protocol: Makes the protocol of one connection from the peer's address.
         tls: Server context, or None for plain TCP.
         handshake_timeout_s: Time for TLS; the protocol itself watches what follows.
         on_timeout: Hears of TLS handshakes that did not end in time.
         admit: Whether an address may connect now (rate limit).
-
-    Raises:
-        UnavailableError: The port is in use or may not be opened.
     """
 
     def __init__(
         self,
-        host: str,
-        port: int,
+        listener: socket.socket,
         make_protocol: Callable[[str], asyncio.BaseProtocol],
         *,
         tls: ssl.SSLContext | None = None,
@@ -52,7 +50,7 @@ class Acceptor:
         self._on_timeout = on_timeout
         self._admit = admit
         self._tasks: set[asyncio.Task[None]] = set()
-        self._socket = _listen(host, port)
+        self._socket = listener
         self.refused = 0
         self.failed_handshakes = 0
 
@@ -71,6 +69,10 @@ class Acceptor:
         self._socket.close()
         for task in self._tasks:
             task.cancel()
+
+    async def wait_closed(self) -> None:
+        """Wait until the handshakes that `close` interrupted have ended."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def renew_tls(self, tls: ssl.SSLContext) -> None:
         """Use another context for connections from now on (certificates or CRLs changed)."""
@@ -115,7 +117,7 @@ class Acceptor:
         """Out of descriptors: serve those that are connected, and accept again a little later."""
         if error.errno not in {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}:
             raise error
-        logger.error("cannot accept stations: {}", error.strerror)
+        logger.error("cannot accept connections: {}", error.strerror)
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket.fileno())
         loop.call_later(PAUSE_S, self._resume)
@@ -123,25 +125,6 @@ class Acceptor:
     def _resume(self) -> None:
         if self._socket.fileno() >= 0:
             self.start()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind((host, port))
-            listener.listen(BACKLOG)
-        except OSError:
-            listener.close()
-            raise
-    except OSError as error:
-        raise UnavailableError(
-            f"cannot listen for charging stations on {host} port {port}: {error.strerror}"
-        ) from error
-    listener.setblocking(False)
-    return listener
 
 
 def _name(address: tuple[object, ...]) -> str:
