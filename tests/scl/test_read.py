@@ -54,6 +54,17 @@ def test_lines_hold_in_utf_16():
     assert read_scl(data).ieds[0].line == 4
 
 
+def test_attributes_of_later_editions_are_no_reason_to_complain():
+    text = (
+        f'<SCL xmlns="{NS}" xmlns:n="http://example.org/nsd" version="2007" revision="C">'
+        '<Header id="h" nsdUri="https://example.org/61850-7-4.nsd"/>'
+        '<IED name="A" nsdUri="urn:x" n:nsdUri="urn:y"/></SCL>'
+    )
+    scl = read_scl(text.encode())
+    assert [ied.name for ied in scl.ieds] == ["A"]
+    assert not [finding for finding in scl.findings if finding.severity == "error"]
+
+
 def test_the_namespace_of_2006_is_understood_with_a_warning():
     scl = read_scl(one_liner(namespace="http://www.iec.ch/61850/2006/SCL").encode())
     assert scl.header is not None
