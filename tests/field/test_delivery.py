@@ -35,7 +35,7 @@ from tests.gateway.conftest import REPOSITORY, wait_for
 pytestmark = pytest.mark.peer
 
 EVSE = "PEER1/1"
-PATIENCE_S = 60.0
+PATIENCE_S = 100.0
 FIELD = """
 [field]
 verify_limit = 0.03
