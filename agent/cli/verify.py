@@ -34,6 +34,7 @@ SILENCE_S: Final = 15.0
 """Without a reading of the device for so long, the verification ends."""
 STEP_S: Final = 20.0
 """A test holds each power for so long, if `--step` says nothing else."""
+MAX_LAG_S: Final = 10.0
 LEVELS: Final = (1.0, 0.25, 0.75, 0.1, 0.5, 0.9, 0.35, 0.65)
 """Shares of `--power` that a test goes through: gain and lag need a power that moves."""
 
@@ -55,6 +56,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument(
         "--step", type=duration_s, default=STEP_S, metavar="20s",
         help="a test holds each power for so long; default 20s",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-lag", type=duration_s, metavar="10s",
+        help="largest difference of the clocks looked for; default 10s, at most duration / 6",
     )  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="PREFIX", help="of the .json and .html file")
     parser.add_argument("--check", type=Path, metavar="FILE", help="check a report's signature")
@@ -99,7 +104,7 @@ def _verify(arguments: argparse.Namespace) -> int:
         measured[:, 1],
         phases_w=measured[:, 2:5],
         tolerance=limits,
-        max_lag_s=min(10.0, arguments.duration / 6.0),
+        max_lag_s=min(arguments.max_lag or MAX_LAG_S, arguments.duration / 6.0),
     )
     subject = reports.Subject(
         settings.gateway.name, arguments.device, arguments.evse, started_s, time.time()
