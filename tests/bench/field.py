@@ -41,7 +41,9 @@ SECONDS = float(os.environ.get("BENCH_SECONDS", "8"))
 POLL_S = 0.25
 ORDER_S = 0.02
 """An order to one of the devices this often."""
-READY_S = 30.0
+READY_S = 60.0
+LEAST = 20
+"""Fewer times have no 99th percentile."""
 
 
 @dataclass
@@ -170,6 +172,8 @@ async def _running(tasks: list[FieldTask]) -> AsyncIterator[None]:
                 await asyncio.sleep(0.05)
         yield
     finally:
+        for task in tasks:
+            task.end()
         for each in running:
             each.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -204,6 +208,8 @@ async def _order(tasks: list[FieldTask], timed: Timed, polls: list[Polls]) -> di
 
 
 def _cuts(name: str, seconds: list[float]) -> dict[str, float]:
+    if len(seconds) < LEAST:
+        return {}
     cuts = statistics.quantiles(seconds, n=100)
     return {f"{name}_p50_ms": 1000.0 * cuts[49], f"{name}_p99_ms": 1000.0 * cuts[98]}
 

@@ -150,6 +150,31 @@ def test_an_orderly_end_of_the_worker_orders_zero_at_once(tmp_path):
     run(scenario())
 
 
+def test_the_worker_ends_although_a_cancellation_meets_a_devices_answer(tmp_path):
+    """`asyncio.wait_for` of Python 3.11 then returns the answer; the worker must not go on."""
+
+    async def scenario():
+        inverter = Inverter()
+        async with served(inverter.device()) as port:
+            async with Site(tmp_path, [device(port=port)]) as site:
+                await site.ready()
+                task, asked = site.worker.tasks["inverter1"], []
+                run = task.conversation.run
+
+                async def lossy(dialogue):
+                    asked.append(dialogue)
+                    try:
+                        return await asyncio.shield(asyncio.ensure_future(run(dialogue)))
+                    except asyncio.CancelledError:
+                        return task.readings
+
+                task.conversation.run = lossy
+                await site.until(lambda: len(asked) > 3)
+            assert site.running.done()
+
+    run(scenario())
+
+
 def test_a_stalled_and_an_absent_device_delay_no_other(tmp_path):
     async def scenario():
         good, stalled = Inverter(), Inverter()

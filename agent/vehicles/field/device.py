@@ -128,6 +128,7 @@ class FieldTask:
     orders: OrderBook = field(default_factory=OrderBook)
     counters: Counters = field(default_factory=Counters)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _ended: bool = False
     _failures: int = 0
     _unlinked_s: float = math.inf
 
@@ -158,9 +159,17 @@ class FieldTask:
             self.orders.forget()  # the inverter went to zero meanwhile; whoever wants power says so
         self.linked = connected
 
+    def end(self) -> None:
+        """Let `run` return even where its cancellation is lost.
+
+        `asyncio.wait_for` of Python 3.11, under pymodbus, answers a cancellation that meets the
+        device's answer with that answer.
+        """
+        self._ended = True
+
     async def run(self) -> None:
-        """Serve the device until cancelled."""
-        while True:
+        """Serve the device until cancelled, or until `end`."""
+        while not self._ended:
             try:
                 await self._session()
             except RefusedError as error:
@@ -169,7 +178,9 @@ class FieldTask:
             except (DeviceError, ValueError) as error:
                 self._fail(str(error))
                 pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
-            await asyncio.sleep(pause_s)
+            else:
+                continue
+            await asyncio.sleep(0.0 if self._ended else pause_s)
 
     async def halt(self) -> None:
         """Order zero; the gateway ends in an orderly way."""
@@ -185,7 +196,7 @@ class FieldTask:
         self.trouble = ""
         due = [0.0] * len(driver.periods_s)
         alive_s = 0.0
-        while True:
+        while not self._ended:
             self._wake.clear()
             now_s = time.monotonic()
             self.orders.expire(now_s)

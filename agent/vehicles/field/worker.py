@@ -81,6 +81,8 @@ class FieldWorker:
         try:
             await self._link.run()
         finally:
+            for device in self.tasks.values():
+                device.end()
             for each in (*running, sweeping):
                 each.cancel()
             await asyncio.gather(*running, sweeping, return_exceptions=True)
