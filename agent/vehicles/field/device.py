@@ -180,7 +180,7 @@ class FieldTask:
                 pause_s = BACKOFF_S[min(self._failures, len(BACKOFF_S)) - 1]
             else:
                 continue
-            await asyncio.sleep(0.0 if self._ended else pause_s)
+            await self._pause(pause_s)
 
     async def halt(self) -> None:
         """Order zero; the gateway ends in an orderly way."""
@@ -255,6 +255,10 @@ class FieldTask:
         await self.conversation.run(
             driver.keep_alive(order.p_w, order.q_var) if order else driver.keep_alive(None)
         )
+
+    async def _pause(self, seconds: float) -> None:
+        if not self._ended:
+            await asyncio.sleep(seconds)
 
     async def _rest(self, seconds: float) -> None:
         try:
