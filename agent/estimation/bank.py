@@ -48,6 +48,7 @@ class BinDesigner:
         self._settings = settings
         self._spacing_s = spacing_s
         self.rows = settings.window_samples
+        self.bridge = bridge_samples(settings)
         self._detector = Designer(
             Window(odd_length(settings.samples_per_cycle), spacing_s, settings.decimation),
             nominal_hz,
@@ -97,6 +98,7 @@ class BinMatrices:
         self._designer = designer
         self._centres_hz = centres_hz
         self._matrices: list[NDArray[np.float32] | None] = [None] * len(centres_hz)
+        self._phasors: dict[int, NDArray[np.float32]] = {}
         self._order = np.argsort(np.abs(centres_hz - centres_hz[len(centres_hz) // 2]))
         self.shape = (len(centres_hz), designer.rows, 2 * COLUMNS + 2)
 
@@ -106,6 +108,14 @@ class BinMatrices:
             designed = self._designer.matrix(float(self._centres_hz[index]))
             matrix = self._matrices[index] = designed.astype(np.float32)
         return matrix
+
+    def phasor(self, index: int) -> NDArray[np.float32]:
+        """Return the pair of columns that gives p0 of the bridge, (samples of the bridge, 2)."""
+        pair = self._phasors.get(index)
+        if pair is None:
+            columns = self[index][-self._designer.bridge :, [BRIDGE.start, COLUMNS + BRIDGE.start]]
+            pair = self._phasors[index] = np.ascontiguousarray(columns)
+        return pair
 
     def design_next(self) -> bool:
         """Design the missing bin that is nearest to nominal; False when none is missing."""

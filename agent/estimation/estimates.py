@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation.arrays import FloatArray
+from agent.estimation.quantities import Quantities
 
 
 class Quality(IntEnum):
@@ -67,35 +68,64 @@ class Estimates:
         rocof_hz_s: Its rate of change.
         rocof_trip_hz_s: Rate of change averaged over ``Settings.rocof_window_s``; NaN while
             that time contains no continuous frequency.
-        v1_v: Positive-sequence voltage, RMS.
-        v2_v: Negative-sequence voltage, RMS.
-        v0_v: Zero-sequence voltage, RMS.
         v1_phase_rad: Phase of the positive-sequence cosine at the instant, ±π.
-        v_rms_v: True RMS voltage of each phase over the last cycle.
-        i_rms_a: True RMS current of each phase; NaN without current.
-        thd: Total distortion of each phase voltage relative to its fundamental, DC included.
-        p_w: Three-phase active power over the last cycle; NaN without current.
-        q_var: Three-phase fundamental reactive power.
-        pf: Active power over the sum of the phases' apparent powers.
         uncertainty_hz: Bound of the frequency's error at a coverage of about 95 %.
         quality: ``Quality`` codes.
         flags: ``Flag`` bits.
+        quantities: Voltages, currents, powers and distortion; each is a property here too.
     """
 
     instant_sample: int
     f_hz: FloatArray
     rocof_hz_s: FloatArray
     rocof_trip_hz_s: FloatArray
-    v1_v: FloatArray
-    v2_v: FloatArray
-    v0_v: FloatArray
     v1_phase_rad: FloatArray
-    v_rms_v: FloatArray
-    i_rms_a: FloatArray
-    thd: FloatArray
-    p_w: FloatArray
-    q_var: FloatArray
-    pf: FloatArray
     uncertainty_hz: FloatArray
     quality: NDArray[np.uint8]
     flags: NDArray[np.uint16]
+    quantities: Quantities
+
+    @property
+    def v1_v(self) -> FloatArray:
+        """Positive-sequence voltage, RMS."""
+        return self.quantities.v1_v
+
+    @property
+    def v2_v(self) -> FloatArray:
+        """Negative-sequence voltage, RMS."""
+        return self.quantities.v2_v
+
+    @property
+    def v0_v(self) -> FloatArray:
+        """Zero-sequence voltage, RMS."""
+        return self.quantities.v0_v
+
+    @property
+    def v_rms_v(self) -> FloatArray:
+        """True RMS voltage of each phase over the last cycle."""
+        return self.quantities.v_rms_v
+
+    @property
+    def i_rms_a(self) -> FloatArray:
+        """True RMS current of each phase; NaN without current."""
+        return self.quantities.i_rms_a
+
+    @property
+    def thd(self) -> FloatArray:
+        """Total distortion of each phase voltage relative to its fundamental, DC included."""
+        return self.quantities.thd
+
+    @property
+    def p_w(self) -> FloatArray:
+        """Three-phase active power over the last cycle; NaN without current."""
+        return self.quantities.p_w
+
+    @property
+    def q_var(self) -> FloatArray:
+        """Three-phase fundamental reactive power."""
+        return self.quantities.q_var
+
+    @property
+    def pf(self) -> FloatArray:
+        """Active power over the sum of the phases' apparent powers."""
+        return self.quantities.pf

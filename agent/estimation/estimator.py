@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from agent.estimation.arrays import ComplexArray, Mask
 from agent.estimation.bank import SPAN_HZ, filter_bank
 from agent.estimation.estimates import Estimates, Quality
 from agent.estimation.gaps import Prediction
 from agent.estimation.intake import Intake
-from agent.estimation.quality import Conditions, flags, quality, uncertainty_hz
-from agent.estimation.quantities import measure
+from agent.estimation.quality import LARGEST_GAP, Conditions, flags, quality, uncertainty_hz
+from agent.estimation.quantities import Quantities
 from agent.estimation.rocof import RocofAverage
 from agent.estimation.settings import Settings
 from agent.estimation.tracker import FrequencyTracker, Track
@@ -97,14 +98,16 @@ class Estimator:
         self._measured_at = np.where(codes < Quality.HELD, intake.count, self._measured_at)
         usable = (codes != Quality.INVALID) & np.isfinite(track.f_hz)
         self._published_hz = np.where(usable, track.f_hz, self._published_hz)
-        self._renew_prediction(track)
+        phasors = track.reading.phasors
+        self._renew_prediction(phasors, conditions.voltage_gap > LARGEST_GAP)
 
         instant_sample = intake.raw_count - 1 - self._delay_samples
-        quantities = measure(
-            track.reading.phasors,
+        quantities = Quantities(
+            track.reading.sequences,
+            phasors,
             track.reading.fundamental,
             intake.newest(self._bank.cycle_weights.shape[-1]),
-            self._bank.cycle_weights[track.reading.bins],
+            self._cycle_weights(track.reading.bins),
         )
         return Estimates(
             instant_sample=instant_sample,
@@ -119,8 +122,13 @@ class Estimator:
             uncertainty_hz=uncertainty_hz(conditions, self._published_hz, self._settings),
             quality=codes,
             flags=flags(conditions),
-            **quantities,
+            quantities=quantities,
         )
+
+    def _cycle_weights(self, bins: NDArray[np.intp]) -> NDArray[np.float32]:
+        weights = self._bank.cycle_weights
+        shared = (bins == bins[0]).all()
+        return weights[int(bins[0])] if shared else weights[bins]
 
     def _conditions(self, track: Track) -> Conditions:
         intake = self._intake
@@ -141,10 +149,15 @@ class Estimator:
             disagreement_hz=track.disagreement_hz,
         )
 
-    def _renew_prediction(self, track: Track) -> None:
-        """Missing samples of the next block continue the newest whole measurement."""
+    def _renew_prediction(self, phasors: ComplexArray, unmeasured: Mask) -> None:
+        """Missing samples of the next block continue the newest whole measurement.
+
+        What was estimated from mostly predicted samples would feed on itself, report after
+        report, until it overflows: without a phasor the last period is repeated, which stays
+        within what was measured.
+        """
         self._intake.prediction = Prediction(
-            phasor=2 * track.reading.phasors,
+            phasor=np.where(unmeasured, 0.0, 2 * phasors),
             f_hz=self._published_hz,
             instant=self._intake.count - 1 - self._bank.bridge_delay,
         )

@@ -53,33 +53,35 @@ def fill(
     Returns:
         A filled copy.
     """
-    before = history.shape[-1]
+    channels, _, before = history.shape
     samples = np.concatenate([history, block], axis=-1)
+    length = samples.shape[-1]
+    flat = samples.reshape(channels, -1)
     gap = ~np.isfinite(block)
+    missing = np.asarray(gap.any(axis=0))
     period = rate_hz / prediction.f_hz
+    whole = np.floor(period).astype(np.intp)
+    part = period - whole
+    # v(t-T) lies between two samples: near whole samples ago, far one more. What the
+    # fundamental of all three adds up to is one phasor.
+    turn = 2j * np.pi / period
+    rest = 1 - (1 - part) * np.exp(-turn * whole) - part * np.exp(-turn * (whole + 1))
+    phasor = prediction.phasor * rest
     # A stretch shorter than every period only reads samples that are already filled.
     stretch = int(period.min()) - 1
     for start in range(0, block.shape[-1], stretch):
-        channel, stream, offset = np.nonzero(gap[:, :, start : start + stretch])
+        stream, offset = np.nonzero(missing[:, start : start + stretch])
         if not len(offset):
             continue
-        index = before + start + offset
-        whole = np.floor(period[stream]).astype(np.intp)
-        part = period[stream] - whole
-
-        def fundamental(
-            at: NDArray[np.intp],
-            channel: NDArray[np.intp] = channel,
-            stream: NDArray[np.intp] = stream,
-        ) -> FloatArray:
-            elapsed = first - before + at - prediction.instant
-            angle = 2 * np.pi * elapsed / period[stream]
-            value: FloatArray = (prediction.phasor[channel, stream] * np.exp(1j * angle)).real
-            return value
-
-        near, far = index - whole, index - whole - 1
-        residual = (1 - part) * (samples[channel, stream, near] - fundamental(near)) + part * (
-            samples[channel, stream, far] - fundamental(far)
-        )
-        samples[channel, stream, index] = fundamental(index) + residual
+        offset += start
+        place = stream * length + before + offset
+        near = place - whole[stream]
+        rotation = np.exp(turn[stream] * (first + offset - prediction.instant))
+        share = part[stream]
+        predicted = phasor.real.take(stream, axis=1) * rotation.real
+        predicted -= phasor.imag.take(stream, axis=1) * rotation.imag
+        predicted += (1 - share) * flat.take(near, axis=1)
+        predicted += share * flat.take(near - 1, axis=1)
+        absent = gap.reshape(channels, -1).take(stream * block.shape[-1] + offset, axis=1)
+        flat[:, place] = np.where(absent, predicted, flat.take(place, axis=1))
     return samples[:, :, before:]

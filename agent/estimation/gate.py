@@ -136,7 +136,9 @@ class EventGate:
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
         if self._ticks % self._refresh == 0:
-            self._medians = np.median(self._history, axis=0)
+            ordered = np.sort(self._history, axis=0)
+            middle = len(ordered) // 2
+            self._medians = (ordered[-1 - middle] + ordered[middle]) / 2
         self._ticks += 1
         fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
         stepped: Mask = (sizes > np.maximum(fixed, ABOVE_MEDIAN * self._medians)).any(axis=0)

@@ -18,6 +18,8 @@ VOLTAGES: Final = 3
 CLOCK_FREE: Final = 0
 CLOCK_GLOBAL: Final = 2
 NEVER: Final = -(1 << 60)
+IMPLAUSIBLE: Final = np.float32(1e9)
+"""V or A that nothing on a bus carries; left out, so that no square of a sample overflows."""
 
 
 class Intake:
@@ -48,16 +50,17 @@ class Intake:
         return self.count * self._decimation
 
     def take(self, samples: NDArray[np.float32]) -> None:
-        """Add samples, (channels, streams, n); not finite means missing."""
+        """Add samples, (channels, streams, n); not finite or implausible means missing."""
         block = self._average(samples)
         if block.shape[-1] == 0:
             return
         missing = np.zeros((2, *block.shape[1:]), dtype=bool)
-        finite = np.isfinite(block)
-        if not finite.all():
-            missing[0] = ~finite[:VOLTAGES].all(axis=0)
-            missing[1] = ~finite[VOLTAGES:].all(axis=0)
+        usable = np.abs(block) < IMPLAUSIBLE  # false where it is no number
+        if not usable.all():
+            missing[0] = ~usable[:VOLTAGES].all(axis=0)
+            missing[1] = ~usable[VOLTAGES:].all(axis=0)
             history = self._buffer.newest(self._period)
+            block = np.where(usable, block, np.float32(np.nan))
             block = gaps.fill(history, block, self.prediction, self.count, self._rate_hz)
             self._last_gap = self.count + block.shape[-1]
         self._buffer.append(block, missing)

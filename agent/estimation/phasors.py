@@ -17,33 +17,19 @@ from agent.estimation.arrays import ComplexArray, FloatArray
 TURN: Final = cmath.exp(2j * cmath.pi / 3)
 """Fortescue's operator a."""
 
-POSITIVE: Final = np.array([1, TURN, TURN**2], dtype=np.complex128) / 3
-"""Row of Fortescue's matrix; its conjugate is the negative sequence's."""
-
-ZERO: Final = np.full(3, 1 / 3, dtype=np.complex128)
+FORTESCUE: Final = (
+    np.array([[1, TURN, TURN**2], [1, TURN**2, TURN], [1, 1, 1]], dtype=np.complex128) / 3
+)
+"""Rows: positive, negative and zero sequence."""
 
 TO_RMS: Final = math.sqrt(2.0)
 """From p_0 of a real signal to the RMS phasor: 2 / √2."""
 
 
-def positive_sequence(phases: ComplexArray) -> ComplexArray:
-    """(a + α b + α² c)/3 of functionals with the phases on the first axis."""
-    return _combine(POSITIVE, phases)
-
-
-def negative_sequence(phases: ComplexArray) -> ComplexArray:
-    """(a + α² b + α c)/3."""
-    return _combine(POSITIVE.conj(), phases)
-
-
-def zero_sequence(phases: ComplexArray) -> ComplexArray:
-    """(a + b + c)/3."""
-    return _combine(ZERO, phases)
-
-
-def _combine(row: ComplexArray, phases: ComplexArray) -> ComplexArray:
-    combined: ComplexArray = row @ phases.reshape(len(row), -1)
-    return combined.reshape(phases.shape[1:])
+def sequences(phases: ComplexArray) -> ComplexArray:
+    """Positive, negative and zero sequence of functionals with the phases on the first axis."""
+    combined: ComplexArray = FORTESCUE @ phases.reshape(len(FORTESCUE), -1)
+    return combined.reshape(phases.shape)
 
 
 def frequency_and_rocof(

@@ -53,22 +53,31 @@ class Conditions:
     """Between the bridge and the main window, referred to the same instant."""
 
 
+_BITS: Final = np.array(
+    [
+        Flag.WARM_UP, Flag.EVENT, Flag.BRIDGE, Flag.LOW_VOLTAGE, Flag.GAP_FILLED,
+        Flag.GAP_TOO_LONG, Flag.CLOCK_FREE, Flag.PHASE_INVALID, Flag.OUT_OF_SPAN, Flag.CURRENT_GAP,
+    ],
+    dtype=np.uint16,
+)  # fmt: skip
+_GOOD, _QUESTIONABLE, _HELD, _INVALID = (np.uint8(code) for code in Quality)
+
+
 def flags(conditions: Conditions) -> NDArray[np.uint16]:
-    """``Flag`` bits of each stream."""
-    masks = {
-        Flag.WARM_UP: conditions.warm_up,
-        Flag.EVENT: conditions.hold | conditions.bridge,
-        Flag.BRIDGE: conditions.bridge,
-        Flag.LOW_VOLTAGE: conditions.low_voltage,
-        Flag.GAP_FILLED: conditions.voltage_gap > 0,
-        Flag.GAP_TOO_LONG: conditions.voltage_gap > LARGEST_GAP,
-        Flag.CLOCK_FREE: conditions.clock_free,
-        Flag.PHASE_INVALID: conditions.clock_free | conditions.clock_local,
-        Flag.OUT_OF_SPAN: conditions.out_of_span,
-        Flag.CURRENT_GAP: conditions.current_gap > 0,
-    }
-    bits = np.fromiter(masks, dtype=np.uint16)
-    return bits @ np.array(list(masks.values()), dtype=np.uint16)
+    """``Flag`` bits of each stream, in the order of `_BITS`."""
+    masks = (
+        conditions.warm_up,
+        conditions.hold | conditions.bridge,
+        conditions.bridge,
+        conditions.low_voltage,
+        conditions.voltage_gap > 0,
+        conditions.voltage_gap > LARGEST_GAP,
+        conditions.clock_free,
+        conditions.clock_free | conditions.clock_local,
+        conditions.out_of_span,
+        conditions.current_gap > 0,
+    )
+    return _BITS @ np.array(masks, dtype=np.uint16)
 
 
 def quality(conditions: Conditions) -> NDArray[np.uint8]:
@@ -80,9 +89,9 @@ def quality(conditions: Conditions) -> NDArray[np.uint8]:
         | conditions.clock_free
         | (conditions.voltage_gap > GOOD_GAP)
     )
-    code = np.where(questionable, np.uint8(Quality.QUESTIONABLE), np.uint8(Quality.GOOD))
-    code = np.where(conditions.hold, np.uint8(Quality.HELD), code)
-    return np.where(invalid, np.uint8(Quality.INVALID), code)
+    code = np.where(questionable, _QUESTIONABLE, _GOOD)
+    code = np.where(conditions.hold, _HELD, code)
+    return np.where(invalid, _INVALID, code)
 
 
 def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings) -> FloatArray:

@@ -2,90 +2,91 @@
 
 from __future__ import annotations
 
-from typing import Final, TypedDict
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation.arrays import ComplexArray, FloatArray
-from agent.estimation.phasors import (
-    TO_RMS,
-    negative_sequence,
-    positive_sequence,
-    reactive_power,
-    zero_sequence,
-)
+from agent.estimation.phasors import TO_RMS, reactive_power
 
 PHASES: Final = 3
 
 
-class Quantities(TypedDict):
-    """As in ``Estimates``."""
-
-    v1_v: FloatArray
-    v2_v: FloatArray
-    v0_v: FloatArray
-    v_rms_v: FloatArray
-    i_rms_a: FloatArray
-    thd: FloatArray
-    p_w: FloatArray
-    q_var: FloatArray
-    pf: FloatArray
-
-
-def measure(
-    phasors: ComplexArray,
-    fundamental: FloatArray,
-    samples: NDArray[np.float32],
-    weights: NDArray[np.float32],
-) -> Quantities:
-    """All quantities of one report.
+class Quantities:
+    """As in ``Estimates``; what no message carries is worked out when it is asked for.
 
     Args:
-        phasors: p_0 of each channel over three cycles, (channels, streams).
-        fundamental: Mean square of each channel's fundamental over one cycle.
-        samples: The newest cycle, (channels, streams, n).
-        weights: One-cycle weights of each stream, (streams, n).
+        sequences: p_0 of the three sequences over three cycles, (3, streams).
+        phasors: p_0 of each channel, (channels, streams).
+        fundamental: Mean square of each voltage's fundamental over one cycle.
+        samples: The newest cycle, (channels, streams, n); read at once.
+        weights: One-cycle weights, (n,) where all streams share them, else (streams, n).
     """
-    rms_phasors = phasors * TO_RMS
-    voltages = rms_phasors[:PHASES]
-    with np.errstate(over="ignore"):
-        mean_square = np.einsum("csn,sn->cs", samples * samples, weights).astype(np.float64)
-    rms = np.sqrt(mean_square)
-    unmeasured = np.full(voltages.shape[1], np.nan)
-    has_current = len(phasors) > PHASES
-    active, reactive, factor = (
-        power(rms_phasors, rms, samples, weights) if has_current else (unmeasured,) * 3
-    )
-    return Quantities(
-        v1_v=np.abs(positive_sequence(voltages)),
-        v2_v=np.abs(negative_sequence(voltages)),
-        v0_v=np.abs(zero_sequence(voltages)),
-        v_rms_v=rms[:PHASES].T,
-        i_rms_a=rms[PHASES:].T if has_current else np.stack([unmeasured] * PHASES, axis=1),
-        thd=distortion(mean_square[:PHASES], fundamental[:PHASES]).T,
-        p_w=active,
-        q_var=reactive,
-        pf=factor,
-    )
+
+    def __init__(
+        self,
+        sequences: ComplexArray,
+        phasors: ComplexArray,
+        fundamental: FloatArray,
+        samples: NDArray[np.float32],
+        weights: NDArray[np.float32],
+    ) -> None:
+        self._sequences_v: FloatArray = TO_RMS * np.abs(sequences)
+        self._mean_square = cycle_means(samples * samples, weights)
+        self._rms = np.sqrt(self._mean_square)
+        self._fundamental = fundamental
+        self._with_current = len(phasors) > PHASES
+        self.v1_v: FloatArray = self._sequences_v[0]
+        self.v_rms_v: FloatArray = self._rms[:PHASES].T
+        self.p_w = self.q_var = np.full(phasors.shape[1], np.nan)
+        if self._with_current:
+            products = samples[:PHASES] * samples[PHASES:]
+            self.p_w = cycle_means(products, weights).sum(axis=0)
+            self.q_var = TO_RMS**2 * reactive_power(phasors[:PHASES], phasors[PHASES:])
+
+    @property
+    def v2_v(self) -> FloatArray:
+        """Negative-sequence voltage, RMS."""
+        negative: FloatArray = self._sequences_v[1]
+        return negative
+
+    @property
+    def v0_v(self) -> FloatArray:
+        """Zero-sequence voltage, RMS."""
+        zero: FloatArray = self._sequences_v[2]
+        return zero
+
+    @property
+    def i_rms_a(self) -> FloatArray:
+        """RMS of the phase currents, (streams, 3)."""
+        if not self._with_current:
+            return np.full(self.v_rms_v.shape, np.nan)
+        return self._rms[PHASES:].T
+
+    @property
+    def thd(self) -> FloatArray:
+        """Total distortion √(V² - V₁²)/V₁: everything in the cycle but its fundamental."""
+        residual = np.maximum(self._mean_square[:PHASES] - self._fundamental, 0.0)
+        reference = np.where(self._fundamental > 0, self._fundamental, np.inf)
+        ratio: FloatArray = np.sqrt(residual / reference)
+        return ratio.T
+
+    @property
+    def pf(self) -> FloatArray:
+        """PF = P / Σ V I (IEEE 1459-2010, arithmetic)."""
+        if not self._with_current:
+            return self.p_w
+        apparent = (self._rms[:PHASES] * self._rms[PHASES:]).sum(axis=0)
+        factor: FloatArray = self.p_w / np.where(apparent > 0, apparent, np.inf)
+        return factor
 
 
-def distortion(mean_square: FloatArray, fundamental: FloatArray) -> FloatArray:
-    """Total distortion √(V² - V₁²)/V₁: everything in the cycle but its fundamental."""
-    residual = np.maximum(mean_square - fundamental, 0.0)
-    ratio: FloatArray = np.sqrt(residual / np.where(fundamental > 0, fundamental, np.inf))
-    return ratio
-
-
-def power(
-    rms_phasors: ComplexArray,
-    rms: FloatArray,
-    samples: NDArray[np.float32],
-    weights: NDArray[np.float32],
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """P = Σ mean(v i), Q of the fundamental, and PF = P / Σ V I (IEEE 1459-2010, arithmetic)."""
-    products = samples[:PHASES] * samples[PHASES:]
-    active = np.einsum("csn,sn->s", products, weights).astype(np.float64)
-    apparent = (rms[:PHASES] * rms[PHASES:]).sum(axis=0)
-    factor = active / np.where(apparent > 0, apparent, np.inf)
-    return active, reactive_power(rms_phasors[:PHASES], rms_phasors[PHASES:]), factor
+def cycle_means(products: NDArray[np.float32], weights: NDArray[np.float32]) -> FloatArray:
+    """Mean over one cycle, (channels, streams), of values (channels, streams, n)."""
+    means: FloatArray
+    if weights.ndim == 1:
+        means = (products.reshape(-1, len(weights)) @ weights).reshape(products.shape[:2])
+    else:
+        means = np.einsum("csn,sn->cs", products, weights)
+    return means.astype(np.float64)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from agent.estimation.arrays import ComplexArray, FloatArray
 from agent.estimation.bank import BRIDGE, COLUMNS, DETECTOR, MAIN, FilterBank
-from agent.estimation.phasors import frequency_and_rocof, negative_sequence, positive_sequence
+from agent.estimation.phasors import frequency_and_rocof, sequences
 
 PHASES = 3
 
@@ -22,7 +22,8 @@ class Reading:
         self._window = window
         self.bins = bins
         channels, streams, _ = window.shape
-        self._outputs = np.empty((channels, streams, bank.filters.shape[-1]), dtype=np.float32)
+        self._outputs = np.empty((PHASES, streams, bank.filters.shape[-1]), dtype=np.float32)
+        self._currents = np.empty((channels - PHASES, streams, 2), dtype=np.float32)
         self._apply(np.arange(streams))
 
     def recentre(self, streams: NDArray[np.intp], bins: NDArray[np.intp]) -> None:
@@ -31,25 +32,38 @@ class Reading:
         self._apply(streams)
 
     def _apply(self, streams: NDArray[np.intp]) -> None:
-        channels, everyone, length = self._window.shape
         bins = self.bins[streams]
-        for chosen in np.unique(bins):
-            matrix = self._bank.filters[chosen]
-            members = streams[bins == chosen]
-            if len(members) == everyone:
-                # Rows of the buffer in place: the usual case, one synchronous area.
-                rows = self._window.reshape(channels * everyone, length)
-                self._outputs[:] = (rows @ matrix).reshape(self._outputs.shape)
-            else:
-                rows = self._window[:, members].reshape(-1, length)
-                self._outputs[:, members] = (rows @ matrix).reshape(channels, len(members), -1)
+        first = int(bins[0])
+        if (bins == first).all():
+            self._apply_one(first, streams)
+        else:
+            for chosen in np.unique(bins).tolist():
+                self._apply_one(chosen, streams[bins == chosen])
         self._solve()
 
+    def _apply_one(self, chosen: int, streams: NDArray[np.intp]) -> None:
+        """All filters to the voltages; of the currents only the phasors are wanted."""
+        matrix, phasor = self._bank.filters[chosen], self._bank.filters.phasor(chosen)
+        newest = self._window[PHASES:, :, -len(phasor) :]
+        for rows, filters, outputs in (
+            (self._window[:PHASES], matrix, self._outputs),
+            (newest, phasor, self._currents),
+        ):
+            channels, everyone, length = rows.shape
+            if not channels:
+                continue
+            if len(streams) == everyone:
+                # Rows of the buffer in place: the usual case, one synchronous area.
+                product = rows.reshape(channels * everyone, length) @ filters
+                outputs[:] = product.reshape(outputs.shape)
+            else:
+                product = rows[:, streams].reshape(-1, length) @ filters
+                outputs[:, streams] = product.reshape(channels, len(streams), -1)
+
     def _solve(self) -> None:
-        real = self._outputs[..., :COLUMNS].astype(np.float64)
-        imaginary = self._outputs[..., COLUMNS : 2 * COLUMNS]
-        self._functionals = real + 1j * imaginary
-        self._positive = positive_sequence(self._functionals[:PHASES])
+        self._functionals = _complex(self._outputs, COLUMNS)
+        self._sequences: ComplexArray = sequences(self._functionals)
+        self._positive: ComplexArray = self._sequences[0]
         self.centre_hz = self._bank.centre_hz(self.bins)
         self.f_main, self.rocof_main = frequency_and_rocof(self._positive[:, MAIN], self.centre_hz)
         self.f_bridge, _ = frequency_and_rocof(self._positive[:, BRIDGE], self.centre_hz)
@@ -62,12 +76,21 @@ class Reading:
     @property
     def cycles_negative(self) -> ComplexArray:
         """Negative-sequence p_0 of the same cycles."""
-        return negative_sequence(self._functionals[:PHASES, :, DETECTOR])
+        negative: ComplexArray = self._sequences[1][:, DETECTOR]
+        return negative
 
     @property
     def phasors(self) -> ComplexArray:
         """p_0 of each channel at the centre of the bridge, (channels, streams)."""
-        return self._functionals[:, :, BRIDGE.start]
+        voltages = self._functionals[:, :, BRIDGE.start]
+        if not len(self._currents):
+            return voltages
+        return np.concatenate([voltages, _complex(self._currents, 1)[:, :, 0]])
+
+    @property
+    def sequences(self) -> ComplexArray:
+        """p_0 of the positive, negative and zero sequence there, (3, streams)."""
+        return self._sequences[:, :, BRIDGE.start]
 
     @property
     def phase_rad(self) -> FloatArray:
@@ -76,7 +99,15 @@ class Reading:
 
     @property
     def fundamental(self) -> FloatArray:
-        """Mean square of each channel's fundamental over the newest cycle, (channels, streams)."""
+        """Mean square of each voltage's fundamental over the newest cycle, (phases, streams)."""
         pair = self._outputs[..., 2 * COLUMNS :].astype(np.float64)
         power: FloatArray = (pair**2).sum(axis=-1)
         return power
+
+
+def _complex(outputs: NDArray[np.float32], columns: int) -> ComplexArray:
+    """Real parts and, behind them, imaginary parts as complex numbers."""
+    numbers = np.empty((*outputs.shape[:-1], columns), dtype=np.complex128)
+    numbers.real = outputs[..., :columns]
+    numbers.imag = outputs[..., columns : 2 * columns]
+    return numbers
