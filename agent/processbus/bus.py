@@ -131,6 +131,7 @@ class ProcessBusReader:
         return {
             "frames": self._source.received,
             "dropped": self._source.dropped,
+            "card_stamped": self._source.card_stamped,
             "malformed": decoder.malformed,
             "unknown": decoder.unknown,
             "off_grid": self._pipeline.counters.off_grid,

@@ -74,17 +74,26 @@ class Frames:
         may be asked for, and hold anything.
         """
         start = self.start[which]
-        step = int(start[1] - start[0]) if len(start) > 1 else 0
-        if step > 0 and (np.diff(start) == step).all():
+        if not len(start):
+            return np.zeros((0, width), dtype=np.uint8)
+        step = int(start[1] - start[0]) if len(start) > 1 else width
+        if step > 0 and (start[1:] - start[:-1] == step).all():
             # Slots of a ring, records of a file: one stride, no index.
-            first = self.buffer[int(start[0]) :]
-            return np.ascontiguousarray(
-                np.lib.stride_tricks.as_strided(first, (len(start), width), (step, 1))
-            )
+            return pieces(self.buffer, int(start[0]), step, len(start), width)
         windows = np.lib.stride_tricks.as_strided(
             self.buffer, (len(self.buffer) - width + 1, width), (1, 1), writeable=False
         )
         return windows[start]
+
+
+def pieces(buffer: ByteArray, first: int, step: int, count: int, width: int) -> ByteArray:
+    """Copy `count` pieces of `width` bytes, `step` bytes apart, into the rows of a new array.
+
+    A piece is one item of a type without meaning: numpy then copies it whole instead of byte by
+    byte, and reads each cache line once.
+    """
+    whole = np.ndarray((count,), f"V{width}", buffer.data, first, (step,)).copy()
+    return whole.view(np.uint8).reshape(count, width)
 
 
 _NOTHING: Final[IntArray] = np.zeros(0, dtype=np.int64)

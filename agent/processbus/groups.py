@@ -14,27 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation import Estimates, Estimator, Settings
+from agent.estimation.quality import LARGEST_GAP
+from agent.processbus.schedule import SILENCE_S, Schedule
 from agent.processbus.sv.channels import QUESTIONABLE, TEST
 from agent.processbus.tracks import Track
 
 PATIENCE_S: Final = 0.003
 """Wait this long for the other streams after the first has what a report needs."""
-SILENCE_S: Final = 0.015
-"""Report without any sample when none has come this long after it was taken."""
 CAPACITY_S: Final = 1.0
 """Half for samples that wait, half for those a record of an event begins with."""
 PATIENT_REPORTS: Final = 10
 """A stream that misses so many reports in a row, though its frames come, starts anew."""
-DELAY_GAIN: Final = 0.1
 DARK_S: Final = 0.1
-"""A row without any sample for this long is fed with zeros and reported as invalid,"""
+"""A row that lacks more than `LARGEST_GAP` of so long (with fading memory) is fed with zeros and
+reported as invalid,"""
 DOUBT_S: Final = 0.2
 """and so long after its samples came back: no window reaches further."""
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
+LEAVE_S: Final = 0.1
 CONFLICT: Final = 4
 """Mark of a sample that came twice with different values."""
 _SYNCH_SHIFT: Final = 4
+_DOUBTFUL: Final = QUESTIONABLE | TEST | CONFLICT
+_GLOBAL: Final = 2 << _SYNCH_SHIFT
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,8 @@ class Group:
         self.tracks = tracks
         self.number = number
         self.rate_hz = settings.samples_per_second
-        self._settings = settings
+        self.schedule = Schedule(settings, start)
+        self._delay_samples = settings.delay_samples
         self._with_current = all(track.channels.with_current for track in tracks)
         channels = 6 if self._with_current else 3
         self._estimator = Estimator(settings, len(tracks), self._with_current)
@@ -100,23 +104,12 @@ class Group:
         self._live = np.ones(rows, dtype=bool)
         self._questionable = np.zeros(rows, dtype=bool)
         self._behind = np.zeros(rows, dtype=np.int64)
-        self._missing = np.zeros(rows, dtype=np.int64)
+        self._absent = np.zeros(rows)
         self._doubt = np.zeros(rows, dtype=np.int64)
         self._seen_arrival = np.full(rows, now_s)
-        self._report = self._first_report(start)
         self._first_s = 0.0
-        self._usual_delay_s = 0.0
-
-    def _first_report(self, start: int) -> int:
-        """Number since 1970 of the first report that needs no sample before `start`."""
-        report = start // self.rate_hz * self._settings.reports_per_second
-        while self._newest_of(report) < start:
-            report += 1
-        return report
-
-    def _newest_of(self, report: int) -> int:
-        second, within = divmod(report, self._settings.reports_per_second)
-        return second * self.rate_hz + self._settings.newest_sample(within)
+        self._leave_s = 0.0
+        self._reached: tuple[int, int] | None = None
 
     @property
     def empty(self) -> bool:
@@ -148,21 +141,6 @@ class Group:
         samples: NDArray[np.float32] = self._values[places, row]
         return samples
 
-    @property
-    def due_index(self) -> int:
-        """Index of the newest sample that the next report needs."""
-        return self._newest_of(self._report)
-
-    @property
-    def due_s(self) -> float:
-        """When that sample is taken, on the grid."""
-        return self.due_index / self.rate_hz
-
-    @property
-    def expected_s(self) -> float:
-        """When that sample usually has arrived, on the grid: one wake-up finds it there."""
-        return self.due_s + self._usual_delay_s
-
     def write(
         self,
         row: NDArray[np.int64],
@@ -189,6 +167,7 @@ class Group:
             values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
         if not len(row):
             return
+        self._reached = None
         rows = len(self.tracks)
         place = (index % self._capacity) * rows + row
         values = values[:, : self._values.shape[2]]
@@ -212,7 +191,7 @@ class Group:
         flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
         first, count = int(place[0]), len(place)
         run = slice(first, first + count)
-        in_step = int(place[-1]) == first + count - 1 and bool((np.diff(place) == 1).all())
+        in_step = int(place[-1]) == first + count - 1 and bool((place[1:] - place[:-1] == 1).all())
         if in_step and not flat_arrival[run].any():
             # The usual case: one stretch of the grid, nothing twice.
             flat_values[run], flat_arrival[run], flat_marks[run] = values, arrival_s, marks
@@ -250,33 +229,40 @@ class Group:
         Args:
             now_s: Bus time, on the grid.
         """
-        need = self.due_index
-        there = self._head[self._live] >= need
-        if there.all():
+        last, first = self._heads()
+        if last >= self.schedule.due:
             return True
-        if not there.any():
+        if first < self.schedule.due:
             self._first_s = 0.0
-            return now_s > self.due_s + SILENCE_S
+            return now_s > self.schedule.due_s + SILENCE_S
         if self._first_s == 0.0:
             self._first_s = now_s
         return now_s > self._first_s + PATIENCE_S
 
+    def _heads(self) -> tuple[int, int]:
+        """Index of the newest sample of the stream that is furthest behind, and ahead."""
+        if self._reached is None:
+            heads = self._head[self._live]
+            self._reached = (int(heads.min()), int(heads.max())) if len(heads) else (-1, -1)
+        return self._reached
+
     def report(self) -> GroupReport:
         """Push up to the newest sample of the next report and make it."""
-        newest = self.due_index
+        newest = self.schedule.due
         while self._pushed <= newest:
             self._push(min(newest + 1, self._pushed + self._capacity // 4))
-        self._learn_delay(newest)
+        if (self._last_needed > 0).any():
+            self.schedule.learn(float(self._last_needed.max()) - self.tracks[0].offset_s)
         # Frames still come, but never in time: its clock has drifted or was set.
         absent = self._live & (self._head < newest)
         talking = self._last_arrival > self._seen_arrival
         self._behind = np.where(absent & talking, self._behind + 1, 0)
         self._seen_arrival = self._last_arrival.copy()
-        self._report += 1
+        self.schedule.advance()
         self._first_s = 0.0
         questionable, self._questionable = self._questionable, np.zeros_like(self._questionable)
         return GroupReport(
-            instant_s=(newest - self._settings.delay_samples) / self.rate_hz,
+            instant_s=(newest - self._delay_samples) / self.rate_hz,
             estimates=self._estimator.report(),
             arrival_s=np.where(self._last_needed > 0, self._last_needed, self._last_arrival),
             smp_synch=self._synch.copy(),
@@ -286,58 +272,77 @@ class Group:
         )
 
     def _push(self, end: int) -> None:
-        place = np.arange(self._pushed, end) % self._capacity
-        arrival = self._arrival[place]
+        begin = self._pushed % self._capacity
+        count = end - self._pushed
+        if begin + count <= self._capacity:
+            self._push_stretch(slice(begin, begin + count), count)
+        else:
+            whole = self._capacity - begin
+            self._push_stretch(slice(begin, self._capacity), whole)
+            self._push_stretch(slice(0, count - whole), count - whole)
+        self._pushed = end
+
+    def _push_stretch(self, place: slice, count: int) -> None:
+        """Hand a stretch of the grid to the estimator and make room for the next second's."""
+        arrival, values, marks = self._arrival[place], self._values[place], self._marks[place]
         came = arrival > 0
-        values = self._values[place]
-        marks = np.where(came, self._marks[place], 0)
+        whole = bool(came.all())
+        if not whole or (marks & _DOUBTFUL).any():
+            self._note_marks(came, values, marks)
+        dark = self._darkness(came, count)
+        if not whole and (dark.any() or not self._live.all()):
+            values = values.copy()
+            values[:, ~self._live | dark] = 0.0
+        self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(marks, came, whole))
+        self._count(came, arrival, whole)
+        self._last_needed = arrival[-1].copy()
+        arrival[:] = 0.0
+
+    def _note_marks(
+        self, came: NDArray[np.bool_], values: NDArray[np.float32], marks: NDArray[np.uint8]
+    ) -> None:
+        """Leave out, in place, what did not come or may not be used."""
+        marks[~came] = 0
         usable = came & ((marks & (TEST | CONFLICT)) == 0)
         if not usable.all():
             values[~usable] = np.nan
-            self._values[place] = values
-        dark = self._darkness(came, len(place))
-        values[:, ~self._live | dark] = 0.0
-        synch = np.where(came, marks >> _SYNCH_SHIFT, 3)
-        self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(synch, came))
         self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
-        self._count(came, arrival)
-        self._last_needed = arrival[-1]
-        self._arrival[place] = 0.0
-        self._pushed = end
 
     def _darkness(self, came: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
-        """Rows without a sample for long: zeros spare the prediction of what nobody knows."""
-        self._missing = np.where(came.any(axis=0), 0, self._missing + count)
-        dark = self._missing > DARK_S * self.rate_hz
+        """Rows that lack so much of what they should have had of late that nothing is measured.
+
+        Zeros spare the prediction of what nobody knows: work that would make a process that
+        loses frames because it is too slow slower still.
+        """
+        memory = DARK_S * self.rate_hz
+        self._absent *= max(0.0, 1 - count / memory)
+        self._absent += count - came.sum(axis=0)
+        dark: NDArray[np.bool_] = self._absent > LARGEST_GAP * memory
         after = int(DOUBT_S * self.rate_hz)
         self._doubt = np.where(dark, after, np.maximum(self._doubt - count, 0))
         return dark
 
     def _worst_synch(
-        self, synch: NDArray[np.uint8], came: NDArray[np.bool_]
+        self, marks: NDArray[np.uint8], came: NDArray[np.bool_], whole: bool
     ) -> NDArray[np.integer]:
+        """Of each row: 0 if any sample was free, 1 if any was of a local clock."""
+        if whole and (marks == _GLOBAL).all():
+            return np.full(marks.shape[1], 2)
+        synch = marks >> _SYNCH_SHIFT
         free = (came & (synch == 0)).any(axis=0)
         local = (came & (synch != 0) & (synch != 2)).any(axis=0)
         return np.where(free, 0, np.where(local, 1, np.where(came.any(axis=0), 2, self._synch)))
 
-    def _count(self, came: NDArray[np.bool_], arrival: NDArray[np.float64]) -> None:
-        self._used += came.sum(axis=0)
-        lost = (~came).sum(axis=0)
-        if lost.any():
-            for number in np.flatnonzero(lost & self._live).tolist():
+    def _count(self, came: NDArray[np.bool_], arrival: NDArray[np.float64], whole: bool) -> None:
+        self._used += len(came) if whole else came.sum(axis=0)
+        if not whole:
+            lost = (~came).sum(axis=0)
+            for number in np.flatnonzero((lost > 0) & self._live).tolist():
                 self.tracks[number].counters.lost += int(lost[number])
-        backwards = (np.diff(arrival, axis=0) < 0) & came[1:] & came[:-1]
+        backwards = (arrival[1:] < arrival[:-1]) & came[1:] & came[:-1]
         if backwards.any():
             for number, count in enumerate(backwards.sum(axis=0).tolist()):
                 self.tracks[number].counters.reordered += count
-
-    def _learn_delay(self, newest: int) -> None:
-        """Follow how long after it was taken the newest sample of a report arrives."""
-        came = self._last_needed[self._last_needed > 0]
-        if len(came):
-            delay_s = float(came.max()) - self.tracks[0].offset_s - newest / self.rate_hz
-            step_s = min(max(delay_s, 0.0), SILENCE_S) - self._usual_delay_s
-            self._usual_delay_s += DELAY_GAIN * step_s
 
     def settle_counters(self) -> None:
         """Bring `samples` and `duplicates` of every track up to date."""
@@ -356,10 +361,17 @@ class Group:
         self._live[self.tracks.index(track)] = False
 
     def leave(self, now_s: float) -> list[Track]:
-        """Let go of streams that have been silent or are out of step; return them."""
+        """Let go of streams that have been silent or are out of step; return them.
+
+        Looks ten times a second of bus time.
+        """
+        if self._leave_s - LEAVE_S <= now_s < self._leave_s:
+            return []
+        self._leave_s = now_s + LEAVE_S
         silent = self._live & (now_s - self._last_arrival > DEAD_S)
         silent |= self._live & (self._behind >= PATIENT_REPORTS)
         if silent.any():
             self.settle_counters()
         self._live &= ~silent
+        self._reached = None
         return [self.tracks[row] for row in np.flatnonzero(silent).tolist()]

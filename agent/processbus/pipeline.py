@@ -147,7 +147,7 @@ class Pipeline:
     def due_s(self, now_s: float) -> float:
         """Bus time at which the next report can usually be made."""
         return min(
-            (group.expected_s + group.tracks[0].offset_s for group in self.groups),
+            (group.schedule.expected_s + group.tracks[0].offset_s for group in self.groups),
             default=now_s + 0.1,
         )
 
@@ -166,25 +166,31 @@ class Pipeline:
             self._write(self._lanes.lanes[lane], block, bus_s)
         elif lane == UNPLACED:
             track = np.array(self.table.of_entry)[block.entry]
-            for number in np.unique(track).tolist():
-                self._discover(self.table.tracks[number], block, track == number, bus_s)
+            order = np.argsort(track, kind="stable")
+            borders = np.flatnonzero(np.diff(track[order])) + 1
+            for mine in np.split(order, borders):
+                self._discover(self.table.tracks[int(track[mine[0]])], block, mine, bus_s)
 
     def _discover(
-        self, track: Track, block: SampleBlock, mine: NDArray[np.bool_], bus_s: NDArray[np.float64]
+        self, track: Track, block: SampleBlock, mine: NDArray[np.intp], bus_s: NDArray[np.float64]
     ) -> None:
         """Find out what is needed to give a stream its place."""
-        smp_cnt, arrival_s = block.smp_cnt[mine], bus_s[mine]
-        self.counters.before_group += len(smp_cnt)
-        track.smp_synch = int(block.smp_synch[mine][-1])
-        track.arrival_s = float(arrival_s[-1])
-        if track.number not in self._pending:
+        self.counters.before_group += len(mine)
+        newest = int(mine[-1])
+        track.smp_synch = int(block.smp_synch[newest])
+        track.arrival_s = float(bus_s[newest])
+        waiting = self._pending.get(track.number)
+        if waiting is None:
+            smp_cnt, arrival_s = block.smp_cnt[mine], bus_s[mine]
             if not self.table.discover(track, smp_cnt, arrival_s, track.smp_synch):
                 return
-            self._pending[track.number] = _Pending(track, track.arrival_s, -1, -1)
-        waiting = self._pending[track.number]
-        index = sample_index(track.rate_hz, smp_cnt, arrival_s, track.offset_s)
-        waiting.oldest = int(index.min()) if waiting.oldest < 0 else waiting.oldest
-        waiting.newest = int(index.max())
+            index = sample_index(track.rate_hz, smp_cnt, arrival_s, track.offset_s)
+            waiting = _Pending(track, track.arrival_s, int(index.min()), int(index.max()))
+            self._pending[track.number] = waiting
+            return
+        last = slice(newest, newest + 1)
+        index = sample_index(track.rate_hz, block.smp_cnt[last], bus_s[last], track.offset_s)
+        waiting.newest = max(waiting.newest, int(index[0]))
 
     def _form_groups(self, now_s: float, from_oldest: bool = False) -> None:
         if not self._pending:

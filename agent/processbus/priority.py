@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from typing import Final
 
@@ -9,10 +11,24 @@ from loguru import logger
 
 PRIORITY: Final = 9
 """Below the control's, above everything that is not part of the loop."""
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_KEPT: Final = 1 << 28
+
+
+def keep_memory() -> None:
+    """Ask the C library to keep what is freed: arrays of a batch come and go 100 times a second.
+
+    By default each large one is a mapping of its own, and every page of it a fault.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library than GNU's
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_MMAP_THRESHOLD, _KEPT)
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 def settle_on_core(cpu: int | None) -> None:
     """Ask for SCHED_FIFO and bind this process to its core; a refusal is logged, not fatal."""
+    keep_memory()
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
         if cpu is not None:

@@ -53,9 +53,10 @@ class RateFinder:
         """Take samples in order of arrival; return the rate once it is known, else 0."""
         self._counts.append(smp_cnt[:_LONGEST_STEP])
         self._times.append(bus_s[:_LONGEST_STEP])
+        if self._times[-1][-1] - self._times[0][0] < NEEDED_S:
+            many = sum(map(len, self._counts)) >= 4 * _LONGEST_STEP
+            return 80 * self.nominal_hz if many else 0
         counts, times = np.concatenate(self._counts), np.concatenate(self._times)
-        if times[-1] - times[0] < NEEDED_S:
-            return 0 if len(counts) < 4 * _LONGEST_STEP else 80 * self.nominal_hz
         pause = np.flatnonzero(np.diff(times) > _PAUSE_S)
         if len(pause):
             begin = int(pause[-1]) + 1

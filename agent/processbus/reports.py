@@ -19,6 +19,7 @@ _VALIDITY: Final = {
     Quality.HELD.value: Validity.HELD,
     Quality.INVALID.value: Validity.INVALID,
 }
+_GOOD, _QUESTIONABLE, _HELD, _INVALID = (code.value for code in Quality)
 
 
 def measurements(
@@ -52,7 +53,7 @@ def measurements(
         (export_sign * estimates.p_w).tolist(),
         (export_sign * estimates.q_var).tolist(),
         report.smp_synch.tolist(),
-        np.nan_to_num(estimates.rocof_trip_hz_s).tolist(),
+        np.where(np.isnan(estimates.rocof_trip_hz_s), 0.0, estimates.rocof_trip_hz_s).tolist(),
         estimates.v1_phase_rad.tolist(),
         strict=True,
     )
@@ -89,9 +90,8 @@ def measurements(
 def _worst(report: GroupReport) -> np.ndarray:
     """Quality codes, with what doubtful or absent samples make of a report."""
     quality = report.estimates.quality
-    doubtful = report.questionable & (quality == Quality.GOOD.value)
-    quality = np.where(doubtful, Quality.QUESTIONABLE.value, quality)
-    return np.where(report.dark, Quality.INVALID.value, quality)
+    doubtful = report.questionable & (quality == _GOOD)
+    return np.where(report.dark, _INVALID, np.where(doubtful, _QUESTIONABLE, quality))
 
 
 def _known(value: float) -> float | None:

@@ -20,7 +20,7 @@ from agent.processbus.priority import settle_on_core
 from agent.worker import HEARTBEAT_S, RECONNECT_S, Worker, merge_counters, run_worker
 
 LONGEST_PAUSE_S: Final = 0.02
-SHORTEST_PAUSE_S: Final = 0.0004
+SHORTEST_PAUSE_S: Final = 0.001
 
 
 class Loop:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -47,6 +47,14 @@ class ChannelMap:
     units: tuple[float, ...]
     data_length: int
     floating: bool = False
+    _scale: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _pairs: bool = field(init=False, repr=False, compare=False)
+    """The data are pairs of value and quality from end to end."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_scale", np.array(self.units, dtype=np.float32))
+        pairs = all(value % PAIR == 0 and quality == value + 4 for value, quality in self.places)
+        object.__setattr__(self, "_pairs", self.data_length % PAIR == 0 and pairs)
 
     @property
     def with_current(self) -> bool:
@@ -66,8 +74,10 @@ class ChannelMap:
         kind = ">f4" if self.floating else ">i4"
         raw = _columns(data, [value for value, _ in self.places], kind)
         values = raw.astype(np.float32)
-        values *= np.array(self.units, dtype=np.float32)
+        values *= self._scale
         marks = np.zeros(len(data), dtype=np.uint8)
+        if self._all_good(data):
+            return values, marks
         rated = [column for column, (_, quality) in enumerate(self.places) if quality >= 0]
         quality = _columns(data, [self.places[column][1] for column in rated], ">u4")
         if quality.any():
@@ -79,6 +89,13 @@ class ChannelMap:
             marks |= np.where(questionable.any(axis=1), QUESTIONABLE, 0).astype(np.uint8)
             marks |= np.where((words & _TEST_BIT).any(axis=1), TEST, 0).astype(np.uint8)
         return values, marks
+
+    def _all_good(self, data: NDArray[np.uint8]) -> bool:
+        """Whether no pair of any row has a bit of quality; False where that needs a closer look."""
+        if not self._pairs or not data.flags.c_contiguous or not len(data):
+            return False
+        together = int(np.bitwise_or.reduce(data.reshape(-1).view("<u8")))
+        return together >> 32 == 0  # the value came first
 
 
 def _columns(data: NDArray[np.uint8], offsets: list[int], kind: str) -> NDArray[np.generic]:

@@ -23,6 +23,7 @@ from agent.processbus.frames import (
     Frames,
     IntArray,
     ether_types,
+    pieces,
 )
 from agent.processbus.sv.layout import AsduPlace, SvLayout, parse
 from agent.processbus.sv.table import WORD, Shape, shape_key, words_in
@@ -115,11 +116,14 @@ class SvDecoder:
         words = rows.view(np.uint64)
         number = np.full(len(frames), -1, dtype=np.int64)
         unknown = self._recognise(words, frames.vlan, number, self._shapes.get(length, []))
-        while len(unknown) and self._left > 0 and len(self.entries) < MOST_ENTRIES:
+        while len(unknown) and self._may_learn():
             shape = self._learn(frames, words, int(unknown[0]))
+            unknown = unknown[1:]
             if shape is None:
-                unknown = unknown[1:]
                 continue
+            # Other streams of the same make: all of them are read before the rows are searched.
+            likely = unknown[shape.different(words[unknown], frames.vlan[unknown])]
+            self._learn_alike(shape, frames, words, likely)
             unknown = self._recognise(words, frames.vlan, number, [shape])
         if len(unknown):
             self._give_up(frames, unknown)
@@ -144,6 +148,19 @@ class SvDecoder:
                 number[unknown] = shape.find(words[unknown], vlan[unknown])
             unknown = np.flatnonzero(number < 0)
         return unknown
+
+    def _may_learn(self) -> bool:
+        return self._left > 0 and len(self.entries) < MOST_ENTRIES
+
+    def _learn_alike(
+        self, shape: Shape, frames: Frames, words: NDArray[np.uint64], likely: NDArray[np.intp]
+    ) -> None:
+        """Learn what a shape does not know yet of rows that may be of it."""
+        new = likely[shape.find(words[likely], frames.vlan[likely]) < 0] if len(likely) else likely
+        for row in new.tolist():
+            if not self._may_learn():
+                return
+            self._learn(frames, words, row)
 
     def _learn(self, frames: Frames, words: NDArray[np.uint64], row: int) -> Shape | None:
         self._left -= 1
@@ -195,9 +212,7 @@ class SvDecoder:
         synch = np.empty((len(rows), len(asdus)), dtype=np.uint8)
         data = np.empty((len(rows), len(asdus), size), dtype=np.uint8)
         for column, place in enumerate(asdus):
-            smp_cnt[:, column] = rows[:, place.smp_cnt]
-            smp_cnt[:, column] <<= 8
-            smp_cnt[:, column] |= rows[:, place.smp_cnt + 1]
+            smp_cnt[:, column] = rows[:, place.smp_cnt : place.smp_cnt + 2].view(">u2")[:, 0]
             synch[:, column] = rows[:, place.smp_synch]
             data[:, column] = rows[:, place.samples : place.samples + size]
         yield SampleBlock(
@@ -216,13 +231,13 @@ def _only_asdu(
     time_ns: IntArray,
     number: NDArray[np.int64],
 ) -> SampleBlock:
-    """Samples of frames with one ASDU: the data stay in the rows."""
-    smp_cnt = rows[:, place.smp_cnt].astype(np.int64) << 8
-    smp_cnt |= rows[:, place.smp_cnt + 1]
+    """Samples of frames with one ASDU; the data are copied to where they are aligned."""
+    count, width = rows.shape
+    smp_cnt = np.ndarray((count,), ">u2", rows.data, place.smp_cnt, (width,)).astype(np.int64)
     return SampleBlock(
         entry=number,
         smp_cnt=smp_cnt,
         smp_synch=rows[:, place.smp_synch],
         time_ns=time_ns,
-        data=rows[:, place.samples : place.samples + size],
+        data=pieces(rows.reshape(-1), place.samples, width, count, size),
     )
