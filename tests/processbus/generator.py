@@ -1,7 +1,9 @@
-"""A full process bus from one core: AF_PACKET transmit ring, frames made beforehand.
+"""A full process bus from one core, frames made beforehand.
 
 `python -m tests.processbus.generator --interface IF --streams 170 --rate 4800 --seconds 60`
-prints one JSON line with what it sent. All streams carry the same 50 Hz sine, in step.
+prints one JSON line with what it sent. All streams carry the same 50 Hz sine, in step. Frames
+leave by `live_frames`, or by an AF_PACKET transmit ring where the kernel refuses that; the ring
+reaches about half a gigabit on a core.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ import mmap
 import socket
 import struct
 import time
+from typing import Protocol
 
 import numpy as np
 
 from agent.processbus.sv.encode import FrameBuilder, SvStream
+from tests.processbus.live_frames import LiveFrames
 
 SOL_PACKET, TX_RING, VERSION, LOSS, QDISC_BYPASS = 263, 13, 10, 14, 20
 SLOT, SLOTS, BLOCK = 256, 1 << 14, 1 << 18
@@ -42,10 +46,21 @@ def second_of_frames(streams: int, rate_hz: int, f_hz: float) -> np.ndarray:
     return np.stack(rows, axis=1).reshape(rate_hz * streams, -1)
 
 
+class Sender(Protocol):
+    """Sends a fixed sequence of frames over and over."""
+
+    def seek(self, number: int) -> None:
+        """Go on with a frame of the sequence."""
+
+    def send(self, count: int) -> None:
+        """Send the next frames."""
+
+
 class TransmitRing:
     """Sends rows of octets with one system call for many."""
 
-    def __init__(self, interface: str) -> None:
+    def __init__(self, interface: str, rows: np.ndarray) -> None:
+        self._rows, self._number = rows, 0
         self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._socket.setsockopt(SOL_PACKET, VERSION, 1)
         self._socket.setsockopt(SOL_PACKET, QDISC_BYPASS, 1)
@@ -57,17 +72,31 @@ class TransmitRing:
         self._socket.bind((interface, 0))
         self._next = 0
 
-    def send(self, rows: np.ndarray) -> None:
-        length = rows.shape[1]
-        while len(rows):
-            count = min(len(rows), SLOTS - self._next)
-            place = slice(self._next, self._next + count)
-            self._slots[place, DATA : DATA + length] = rows[:count]
+    def seek(self, number: int) -> None:
+        """Go on with a frame of the sequence."""
+        self._number = number
+
+    def send(self, count: int) -> None:
+        """Send the next frames."""
+        length = self._rows.shape[1]
+        while count:
+            piece = min(count, SLOTS - self._next, len(self._rows) - self._number)
+            place = slice(self._next, self._next + piece)
+            self._slots[place, DATA : DATA + length] = self._rows[self._number :][:piece]
             self._words[place, 1] = length
             self._words[place, 0] = SEND_REQUEST
-            self._next = (self._next + count) % SLOTS
-            rows = rows[count:]
+            self._next = (self._next + piece) % SLOTS
+            self._number = (self._number + piece) % len(self._rows)
+            count -= piece
             self._socket.send(b"")
+
+
+def open_fastest(interface: str, rows: np.ndarray) -> Sender:
+    """Return the fastest sender that this kernel lets us have."""
+    try:
+        return LiveFrames(interface, rows)
+    except OSError:
+        return TransmitRing(interface, rows)
 
 
 def main() -> None:
@@ -80,26 +109,29 @@ def main() -> None:
     parser.add_argument("--f-hz", type=float, default=50.0)
     arguments = parser.parse_args()
     frames = second_of_frames(arguments.streams, arguments.rate, arguments.f_hz)
-    ring = TransmitRing(arguments.interface)
+    sender = open_fastest(arguments.interface, frames)
+    del frames
     period = max(1, round(arguments.rate * arguments.burst_ms / 1000))
     print(json.dumps({"ready": True}), flush=True)
     index = int(np.ceil(time.time() * arguments.rate))
     end = index + int(arguments.seconds * arguments.rate)
     begun, late_s, cpu_s = index, 0.0, time.process_time()
+    sender.seek(index % arguments.rate * arguments.streams)
     while index < end:
         due_s = (index + period) / arguments.rate
         wait_s = due_s - time.time()
         late_s = max(late_s, -wait_s)
         if wait_s > 0:
             time.sleep(wait_s)
-        first = index % arguments.rate
-        count = min(period, arguments.rate - first, end - index)
-        ring.send(frames[first * arguments.streams : (first + count) * arguments.streams])
+        count = min(period, end - index)
+        sender.send(count * arguments.streams)
         index += count
+    lasted_s = time.time() - begun / arguments.rate
     time.sleep(0.2)
     sent = (end - begun) * arguments.streams
     used_s = time.process_time() - cpu_s
-    print(json.dumps({"sent": sent, "late_s": late_s, "cpu_s": used_s}), flush=True)
+    figures = {"sent": sent, "lasted_s": lasted_s, "late_s": late_s, "cpu_s": used_s}
+    print(json.dumps(figures), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,23 +6,40 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
+import os
 import select
 import time
 
 import agent.processbus  # noqa: F401 - first: it settles the number of BLAS threads
+from agent.estimation import Settings, design_all
 from agent.messages import Measurement
 from agent.processbus.bus import ProcessBusReader
 from agent.processbus.capture.source import CaptureOptions, InterfaceSource
 from agent.processbus.filters import FilterChoice
+from agent.processbus.frames import Frames
 from agent.processbus.goose.receiver import GooseReceiver
 from agent.processbus.pipeline import Pipeline
+from agent.processbus.priority import settle_on_core
+from agent.processbus.sv.channels import default_channels
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
 from agent.processbus.worker import LONGEST_PAUSE_S, SHORTEST_PAUSE_S
 
 SETTLE_S = 1.0
+PRIORITY = 50
+
+
+class Decoding(Pipeline):
+    """Decodes to volts and amperes, and goes no further."""
+
+    def feed(self, frames: Frames) -> None:
+        for block in self.decoder.decode(frames):
+            channels = default_channels(block.data.shape[1])
+            assert channels is not None
+            channels.values(block.data)
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -35,15 +52,25 @@ def main() -> None:
     parser.add_argument("--interface", required=True)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=4800)
+    parser.add_argument("--cpu", type=int)
+    parser.add_argument("--decode-only", action="store_true", help="no grid, no estimation")
     arguments = parser.parse_args()
-    filters = FilterChoice(50)
+    # All filters beforehand: a worker designs them beside its work in its first seconds.
+    filters = FilterChoice(50, wait=True)
     filters.design(arguments.rate)
+    design_all(Settings(nominal_hz=50, samples_per_second=arguments.rate))
+    settle_on_core(arguments.cpu)
+    with contextlib.suppress(PermissionError):
+        # Above whatever else runs on a machine that is not a gateway.
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     timeline = LiveTimeline(time.monotonic, time.time)
-    pipeline = Pipeline(TrackRules(50), filters, timeline, time.monotonic)
+    kind = Decoding if arguments.decode_only else Pipeline
+    pipeline = kind(TrackRules(50), filters, timeline, time.monotonic)
     source = InterfaceSource(arguments.interface, CaptureOptions(goose=False))
     reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
     print("ready", flush=True)
-    while not source.received:
+    patience_s = time.monotonic() + 60
+    while not source.received and time.monotonic() < patience_s:
         for _ in reader.step():
             pass
         time.sleep(0.001)
@@ -67,6 +94,7 @@ def main() -> None:
     figures = {
         "frames_received": source.received,
         "frames_lost": source.dropped,
+        "cpu_s": cpu_s,
         "cpu_share": cpu_s / lasted_s,
         "reports": len(latencies_ms),
         "latency_p50_ms": percentile(latencies_ms, 0.5),

@@ -63,13 +63,15 @@ def test_short_and_long_frames_and_goose_have_their_own_rings(veth):
 
 
 @pytest.mark.root
-def test_time_stamps_are_the_kernels(veth):
-    ring = Ring(veth[1], bpf.accept(ETHERTYPE_SV), RingSettings(slot=2048, slots=1024))
+def test_time_stamps_are_the_kernels_where_the_card_has_none(veth):
+    wanted = RingSettings(slot=2048, slots=1024, hardware_time=True)
+    ring = Ring(veth[1], bpf.accept(ETHERTYPE_SV), wanted)
     before_ns = time.time_ns()
     send(veth[0], SV)
     after_ns = time.time_ns()
     time.sleep(0.1)
     assert before_ns <= ring.take().time_ns[0] <= after_ns + 50_000_000
+    assert ring.card_stamped == 0
     ring.close()
 
 

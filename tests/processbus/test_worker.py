@@ -48,6 +48,10 @@ def hear(hub, until, seconds=60.0):
     raise AssertionError(f"heard only {[type(m).__name__ for m in heard][-20:]}")
 
 
+def sources(heard):
+    return {m.source for m in heard if isinstance(m, Measurement)}
+
+
 def good(kind):
     return lambda heard: any(isinstance(m, kind) and m.quality is Validity.GOOD for m in heard)
 
@@ -82,6 +86,34 @@ def test_the_worker_measures_reports_health_and_ends_when_told(tmp_path):
         assert worker.wait(20) == 0
     finally:
         for process in (worker, unit):
+            process.kill()
+            process.wait()
+        hub.close()
+
+
+def test_two_processes_share_a_bus_by_stream_lists(tmp_path):
+    """As `docs/process-bus.md` describes it: same `run_dir`, each its own streams."""
+    bus = f"virtual:{tmp_path}/bus"
+    first = configuration(tmp_path, bus)
+    lines = first.read_text()
+    second = tmp_path / "bus-2.toml"
+    second.write_text(lines + 'sv = ["MU02"]\ngoose = false\n')
+    first.write_text(lines + 'sv = ["MU01"]\n')
+    hub = Hub(tmp_path / "run" / "control.sock")
+    simulated = ("agent.processbus.simulated", "--interface", bus, "--dip-every", "0", "--svid")
+    processes = [
+        start("agent.processbus.worker", "--config", first),
+        start("agent.processbus.worker", "--config", second, "--name", "processbus2"),
+        *(start(*simulated, name, stdout=subprocess.DEVNULL) for name in ("MU01", "MU02")),
+    ]
+    try:
+        heard = hear(hub, lambda h: {"MU01", "MU02"} <= sources(h), 180.0)
+        heard += hear(hub, lambda h: len({m.name for m in h if isinstance(m, Heartbeat)}) == 2)
+        beats = [m for m in heard if isinstance(m, Heartbeat)]
+        assert {m.name for m in beats} == {"processbus", "processbus2"}
+        assert all(m.counters["streams"] <= 1 for m in beats)
+    finally:
+        for process in processes:
             process.kill()
             process.wait()
         hub.close()
