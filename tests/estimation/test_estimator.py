@@ -337,10 +337,13 @@ def test_settings_out_of_range_are_all_found_at_once() -> None:
 
 def test_every_array_has_one_row_a_stream() -> None:
     report = Estimator(SETTINGS, 7, with_current=True).report()
-    for item in fields(report):
-        value = getattr(report, item.name)
+    names = [item.name for item in fields(report)]
+    names += [name for name in dir(report.quantities) if not name.startswith("_")]
+    assert {"v1_v", "v2_v", "v0_v", "thd", "pf", "p_w", "i_rms_a"} <= set(names)
+    for name in names:
+        value = getattr(report, name)
         if isinstance(value, np.ndarray):
-            assert value.shape[0] == 7, item.name
+            assert value.shape[0] == 7, name
 
 
 def test_a_frequency_that_is_no_number_is_never_published_nor_used_for_gaps(monkeypatch):
@@ -362,3 +365,17 @@ def test_a_frequency_that_is_no_number_is_never_published_nor_used_for_gaps(monk
     assert blinded.f_hz[0] == pytest.approx(50.0, abs=1e-3)
     estimator.push(np.full((1, 3, 80), np.nan))
     assert np.isfinite(estimator.report().f_hz).all()
+
+
+def test_values_that_no_bus_carries_are_missing_and_overflow_nothing() -> None:
+    settings = Settings(nominal_hz=50, samples_per_second=4000)
+    samples = Waveform(f_hz=50.0).voltages(np.arange(4000) / 4000)[np.newaxis].astype(np.float32)
+    samples[:, 0, 2000:2010] = 3e38
+    samples[:, 1, 2500:2505] = -np.inf
+    estimator = Estimator(settings)
+    with np.errstate(all="raise", under="ignore"):
+        for start in range(0, 4000, 80):
+            estimator.push(samples[..., start : start + 80])
+            estimates = estimator.report()
+            assert np.abs(estimates.f_hz - 50).max() < 0.01
+    assert estimates.quality[0] == Quality.GOOD

@@ -345,3 +345,30 @@ def test_frames_of_nothing_are_ignored(player):
     player.play(frames_of_rows(rows, START_S * 10**9 + np.arange(500) * 250_000))
     assert player.measurements == []
     assert player.pipeline.decoder.counters.decoded == 0
+
+
+def test_every_lost_sample_is_counted(player, unit):
+    frames = unit.frames(0, 4000)
+    lost = np.zeros(4000, dtype=bool)
+    lost[2000:2037] = lost[3000] = True
+    player.play(frames.select(~lost))
+    for group in player.pipeline.groups:
+        group.settle_counters()
+    assert player.pipeline.table.tracks[0].counters.lost == 38
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_bus_that_loses_most_frames_is_invalid_without_a_warning_and_recovers(
+    player, unit, share
+):
+    frames = unit.frames(0, 16_000)
+    burst = np.random.default_rng(5).random(16_000 // 40) < share
+    lost = np.repeat(burst, 40)
+    lost[:4000] = lost[12_000:] = False
+    with np.errstate(all="raise", under="ignore"):
+        reports = player.play(frames.select(~lost))
+    at_s = np.array([m.t_utc_s - START_S for m in reports])
+    quality = np.array([m.quality for m in reports])
+    assert set(quality[(at_s > 1.2) & (at_s < 2.8)]) == {Validity.INVALID}
+    assert set(quality[at_s > 3.4]) == {Validity.GOOD}
+    assert all(abs(m.f_hz - 50) < 0.001 for m in reports if m.quality is Validity.GOOD)
