@@ -238,8 +238,9 @@ class Ied(Section, frozen=True, kw_only=True):
     """What one buffered report control block keeps for a client that is away."""
     idle_timeout_s: NotNegative = 0.0
     """An association without a request for this long is closed; 0: never."""
-    session_max_s: NotNegative = 0.0
-    """An association is closed after this time; 0: never."""
+    session_max_s: NotNegative | None = None
+    """An association is closed after this time; 0: never. Not set: a day with TLS (IEC 62351-3),
+    for ever without."""
     allow: tuple[str, ...] = ()
     """Networks that may connect (``192.0.2.0/24``); empty: all."""
     plain: bool | None = None

@@ -23,6 +23,8 @@ from agent.messages import Message, Role
 from agent.worker import AsyncLink, Worker, merge_counters, run_worker
 
 _COUNT_S = 1.0
+TLS_SESSION_S = 86_400.0
+"""Keys and certificates of one TLS session are in use no longer (IEC 62351-3:2023, 5.6)."""
 
 
 def main(worker: Worker) -> int:
@@ -123,13 +125,14 @@ def _gate(settings: Settings) -> TlsGate | None:
 
 
 def _limits(settings: Settings, engine: Engine) -> Limits:
-    ied = settings.ied
+    ied, longest_s = settings.ied, settings.ied.session_max_s
     return Limits(
         associations=min(ied.max_associations, engine.max_associations),
         per_address=ied.max_associations_per_address,
         handshake_s=ied.handshake_timeout_s,
         idle_s=ied.idle_timeout_s,
-        session_s=ied.session_max_s,
+        session_s=longest_s or 0.0,
+        tls_session_s=TLS_SESSION_S if longest_s is None else longest_s,
         allow=tuple(ipaddress.ip_network(network) for network in ied.allow),
     )
 

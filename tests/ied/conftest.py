@@ -255,7 +255,7 @@ class LiveIed:
 
     def client(self, **options: Any) -> MmsClient:
         """A new association of open61850's client."""
-        return MmsClient.connect("127.0.0.1", self.port, timeout=5.0, **options)
+        return MmsClient.connect("127.0.0.1", self.port, timeout=60.0, **options)
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 10.0) -> Any:

@@ -35,7 +35,7 @@ class Follower:
     def connect(self) -> MmsClient:
         client = self._live.client()
         client.add_report_listener(self._heard)
-        self._until(lambda: self._free(client))
+        self._until(lambda: self._free(client), 60.0)
         client.write(f"{BLOCK}$EntryID", OctetStringData(self.last))
         client.write(f"{BLOCK}$RptEna", BoolData(True))
         return client
@@ -85,13 +85,10 @@ def follow(live: Any, until: Any, cuts: int, rate_hz: float, seed: int) -> tuple
     for _ in range(cuts):
         time.sleep(random.uniform(0.0, 4 / rate_hz))
         client.close()
-        try:
-            client = follower.connect()
-        except MmsError:
-            client = follower.connect()
+        client = follower.connect()
     stop.set()
     thread.join(5)
-    until(lambda: follower.seen and follower.seen[-1] == count)
+    until(lambda: follower.seen and follower.seen[-1] == count, 60.0)
     client.close()
     return follower.seen, count
 

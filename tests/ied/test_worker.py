@@ -121,13 +121,15 @@ def process(request: pytest.FixtureRequest, tmp_path: Path, scene: Any) -> Itera
 
 
 def connect(port: int, until: Any) -> MmsClient:
+    """An association, as soon as the worker serves; a busy machine starts it slowly."""
+
     def attempt() -> MmsClient | None:
         try:
             return MmsClient.connect("127.0.0.1", port, timeout=5.0)
         except MmsError:
             return None
 
-    client: MmsClient = until(attempt, 30.0)
+    client: MmsClient = until(attempt, 300.0)
     return client
 
 

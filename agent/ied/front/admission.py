@@ -19,6 +19,7 @@ class Limits:
         pending: TCP connections that have not associated yet, at once.
         handshake_s: From TCP connect to the MMS association, TLS included.
         idle_s: Without a request; 0 for ever. `session_s`: of one association; 0 for ever.
+        tls_session_s: Of one association over TLS, whose keys are as old; 0 for ever.
         backlog_bytes: What a client that does not read may leave waiting here.
         allow: Networks that may connect; empty for all.
     """
@@ -29,6 +30,7 @@ class Limits:
     handshake_s: float = 5.0
     idle_s: float = 0.0
     session_s: float = 0.0
+    tls_session_s: float = 0.0
     backlog_bytes: int = 4 << 20
     allow: Sequence[Network] = ()
 

@@ -186,8 +186,8 @@ class Front:
         while True:
             await asyncio.sleep(_CHECK_S)
             self._reload()
-            for relay, (_, since_s) in list(self._relays.items()):
-                reason = self._overdue(relay, since_s, loop.time())
+            for relay, (session, since_s) in list(self._relays.items()):
+                reason = self._overdue(relay, session, since_s, loop.time())
                 if reason:
                     relay.end(reason)
 
@@ -203,14 +203,16 @@ class Front:
                 if reason:
                     relay.end(f"{_REFUSED}{reason}")
 
-    def _overdue(self, relay: Relay, since_s: float, now_s: float) -> str:
+    def _overdue(self, relay: Relay, session: Session, since_s: float, now_s: float) -> str:
         limits = self._limits
         if not relay.associated:
             late = now_s - since_s > limits.handshake_s
-            return "no association in time" if late else ""
+            cause = HandshakeTimeoutError(str(session), "association")
+            return f"{_REFUSED}{cause}" if late else ""
         if limits.idle_s and now_s - relay.last_request_s > limits.idle_s:
             return "no request for too long"
-        if limits.session_s and now_s - since_s > limits.session_s:
+        longest_s = limits.tls_session_s if session.identity else limits.session_s
+        if longest_s and now_s - since_s > longest_s:
             return "the session is too old"
         return ""
 

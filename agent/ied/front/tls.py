@@ -2,7 +2,8 @@
 
 Both sides show certificates; a revocation list is checked where one is given, and again for the
 clients that are connected whenever its file changes. TLS 1.2 with forward-secret AEAD suites, or
-1.3; no renegotiation, no compression, no session tickets.
+1.3; no renegotiation, no compression, no session tickets. A TLS 1.2 session may be resumed by its
+identifier until OpenSSL forgets it (2 h) or a file changes; whoever resumes is judged like others.
 """
 
 from __future__ import annotations
