@@ -182,6 +182,6 @@ def test_a_sample_of_mutated_messages():
 
 
 @pytest.mark.soak
-@pytest.mark.timeout(3600)
+@pytest.mark.timeout(0)
 def test_a_million_mutated_messages():
     assert campaign(1_000_000, 20261122) > 10_000

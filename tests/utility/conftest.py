@@ -128,8 +128,8 @@ class Csms:
                         kind = 4 if isinstance(answer, list) else 3
                         body = answer if kind == 4 else [answer]
                         await socket.send(json.dumps([kind, message[1], *body]))
-                elif message[1] in self.waiting:
-                    self.waiting.pop(message[1]).set_result(message)
+                elif (waiting := self.waiting.pop(message[1], None)) and not waiting.done():
+                    waiting.set_result(message)
 
     def _answer(self, action, payload):
         answer = self.answers.get(action)
