@@ -35,7 +35,8 @@ POINTS_BELOW: Final = 16
 BEYOND: Final = 4.0
 """The grid ends at this many times the frequency at which the shortest delay alone does."""
 BLOCK: Final = 32
-MOST_BLOCKS: Final = 256
+MOST_BLOCKS: Final = 64
+"""Bounds the time of a limit to half a tick, where delays differ more than 30-fold."""
 
 
 @dataclass(frozen=True, slots=True)
