@@ -259,7 +259,7 @@ def test_a_message_longer_than_the_socket_has_room_for_arrives_whole_and_in_orde
 
 
 def test_pieces_without_an_end_are_given_up_and_the_link_goes_on(hub, monkeypatch):
-    monkeypatch.setattr("agent.link.MAX_WHOLE", 100_000)
+    monkeypatch.setattr("agent.link.connection.MAX_WHOLE", 100_000)
     link = connect(hub, Role.IED)
     peer = next(p for p in hub.peers)
     for _ in range(3):
