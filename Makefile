@@ -1,6 +1,6 @@
 # make run   the gateway on an embedded default, live in this terminal
 # make test  every test
-# The rest: venv (set-up alone), bench, soak, lint, lock; install, uninstall, deb. See README.md.
+# The rest: venv (set-up alone), bench, soak, conformance, lint, lock; install, uninstall, deb. See README.md.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,7 +10,7 @@ HOURS  ?= 1
 # Processes that share the tests, a file each; a test that measures decides nothing by its time.
 JOBS   ?= 2
 
-.PHONY: run test venv venv-test bench soak lint lock clean install uninstall deb
+.PHONY: run test venv venv-test bench soak conformance lint lock clean install uninstall deb
 
 run: venv
 	@$(BIN)/python -m agent.cli.run $(ARGS)
@@ -40,6 +40,9 @@ bench: venv-test
 
 soak: venv-test
 	@SCL_CORPUS="$(SCL_CORPUS)" HOURS=$(HOURS) $(BIN)/python -m pytest -m soak --timeout=0 $(ARGS)
+
+conformance: venv-test
+	@CONFORMANCE_REPORT=docs/conformance.md $(BIN)/python -m pytest tests/ied/conformance $(ARGS)
 
 lint: venv-test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -82,12 +82,14 @@ def follow(live: Any, until: Any, cuts: int, rate_hz: float, seed: int) -> tuple
     client = follower.connect()
     thread = threading.Thread(target=change, daemon=True)
     thread.start()
-    for _ in range(cuts):
-        time.sleep(random.uniform(0.0, 4 / rate_hz))
-        client.close()
-        client = follower.connect()
-    stop.set()
-    thread.join(5)
+    try:
+        for _ in range(cuts):
+            time.sleep(random.uniform(0.0, 4 / rate_hz))
+            client.close()
+            client = follower.connect()
+    finally:
+        stop.set()
+        thread.join(60)
     until(lambda: follower.seen and follower.seen[-1] == count, 60.0)
     client.close()
     return follower.seen, count

@@ -80,6 +80,7 @@ class Libiec61850Engine:
         )
         self._handle_clients()
         self._handle_writes()
+        self._handle_files()
         self._controls = NativeControls(lib, self._server, self._model, decider, self.session)
         self._groups = NativeGroups(self, lib, self._server, self._model, decider, self.session)
         lib.IedServer_setLocalIpAddress(self._server, _LOOPBACK.encode())
@@ -191,6 +192,24 @@ class Libiec61850Engine:
         self._kept += [handler, reader]
         self._lib.IedServer_setConnectionIndicationHandler(self._server, handler, None)
         self._lib.IedServer_setReadAccessHandler(self._server, reader, None)
+
+    def _handle_files(self) -> None:
+        """Files are read, never changed.
+
+        The library does not say whose request it is. So files are shown only while every client
+        that is connected may see them.
+        """
+
+        def access(
+            _parameter: object, _connection: Handle, service: int, _file: bytes, _other: bytes
+        ) -> int:
+            permitted = all(s.rights & Right.FILES for s in list(self._sessions.values()))
+            return 0 if permitted and service in c.FILE_READS else c.FILE_ACCESS_DENIED
+
+        handler = c.FileHandler(access)
+        self._kept.append(handler)
+        mms = self._lib.IedServer_getMmsServer(self._server)
+        self._lib.MmsServer_installFileAccessHandler(mms, handler, None)
 
     def _handle_writes(self) -> None:
         """Ask the IED for those leaves alone that it ever lets a client write.

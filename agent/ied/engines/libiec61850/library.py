@@ -43,6 +43,12 @@ ConnectionHandler = CFUNCTYPE(None, P, P, B, P)
 GroupHandler = CFUNCTYPE(B, P, P, c_uint8, P)
 """(parameter, block, group, connection) → permitted."""
 ConfirmHandler = CFUNCTYPE(None, P, P, c_uint8)
+FileHandler = CFUNCTYPE(N, P, P, N, S, S)
+"""(parameter, connection, MmsFileServiceType, file, other file) → MmsError."""
+FILE_READS = (0, 1)
+"""MmsFileServiceType: read directory, open. The others obtain, delete and rename."""
+FILE_ACCESS_DENIED = 96
+"""MmsError."""
 """(parameter, block, group)."""
 
 ACCESS_SUCCESS: Final = -1
@@ -83,6 +89,8 @@ _FUNCTIONS: Final[dict[str, tuple[Any, ...]]] = {
     "IedServer_createWithConfig": (P, P, P, P),
     "IedServer_setServerIdentity": (None, P, S, S, S),
     "IedServer_setLocalIpAddress": (None, P, S),
+    "IedServer_getMmsServer": (P, P),
+    "MmsServer_installFileAccessHandler": (None, P, FileHandler, P),
     "IedServer_start": (None, P, N),
     "IedServer_isRunning": (B, P),
     "IedServer_stop": (None, P),
