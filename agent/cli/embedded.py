@@ -245,11 +245,7 @@ class Site:
             *("--dip-every", "0", "--goose"),
         )
         threading.Thread(target=self._read_bus_events, daemon=True).start()
-        self.stations = self._spawn(
-            "agent.vehicles.simulated.station",
-            *("--url", f"ws://{options.host}:{options.ocpp_port}"),
-            *("--count", str(options.stations), "--mix", station_mix(options.stations)),
-        )
+        self.start_stations()
         if options.vehicle is not None:
             self.vehicle = self._spawn(
                 "agent.vehicles.simulated.evcc",
@@ -264,6 +260,15 @@ class Site:
                 *("--inverter-port", str(options.field_ports[0])),
                 *("--analyser-port", str(options.field_ports[1])),
             )
+
+    def start_stations(self) -> None:
+        """Start the charging stations, also anew."""
+        options = self.options
+        self.stations = self._spawn(
+            "agent.vehicles.simulated.station",
+            *("--url", f"ws://{options.host}:{options.ocpp_port}"),
+            *("--count", str(options.stations), "--mix", station_mix(options.stations)),
+        )
 
     def dip(self) -> None:
         """Let the merging unit's frequency dip now."""

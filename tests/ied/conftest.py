@@ -186,6 +186,7 @@ class Scene:
     clock_synchronised: bool = True
     loop: LoopView | None = None
     subscriptions: tuple[Any, ...] = ()
+    simulation: bool = False
 
     def status(self, evse_id: str) -> EvseStatus:
         now = time.time()
@@ -226,6 +227,7 @@ class Scene:
             subscriptions=self.subscriptions,
             settings=self.settings,
             clock_synchronised=self.clock_synchronised,
+            simulation=self.simulation,
         )
 
 

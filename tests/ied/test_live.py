@@ -338,7 +338,7 @@ def test_a_schedule_uploaded_by_mms_runs_entry_by_entry(live: Any, until: Any) -
         client.write(f"{node}$SP$StrTm1$setTm", TimestampData(start))
         until(lambda: value(client, f"{node}$ST$SchdSt$stVal") == 3)
         until(lambda: value(client, f"{node}$ST$SchdSt$stVal") == 4)
-        assert value(client, "V2G1LD0/FSCC1$ST$ActSchdRef$stVal") == node
+        until(lambda: value(client, "V2G1LD0/FSCC1$ST$ActSchdRef$stVal") == node)
         until(lambda: value(client, f"{node}$ST$SchdSt$stVal") == 1)
     orders = [r for r in live.control.requests if r.origin == f"schedule {node}"]
     assert [order.value for order in orders] == [1000.0, -2000.0, 0.0]

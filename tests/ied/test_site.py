@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -22,12 +23,14 @@ from open61850.mms.report import OptFlds, TrgOps, decode_report, is_report
 from agent.cli.embedded import Site, SiteOptions, free_port, write_configuration
 from agent.cli.gateway import GatewayClient
 from agent.errors import AgentError
+from agent.iec61850 import DetailQuality, Quality
 from agent.messages import Snapshot, WorkerHealth
 from tests.ied.conftest import wait_for
 
 BLOCK = "V2G1LD0/LLN0$RP$urcbMeasurements01"
 SIM = "V2G1LD0/LPHD1$ST$Sim$stVal"
 HZ = "V2G1LD0/MMXU1$MX$Hz$mag$f"
+LOST = Quality.invalid(DetailQuality.OLD_DATA)
 DUE_HZ = 100
 SLOW_S = 120.0
 """A busy machine starts processes slowly."""
@@ -141,6 +144,74 @@ def test_simulated_values_count_while_lphd_sim_says_so(running: Running) -> None
     assert "simulated streams refused" in audit
 
 
+def v2g_client(running: Running, *arguments: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and last line of `v2g-client mms`."""
+    port = str(running.site.options.mms_port)
+    done = subprocess.run(
+        [sys.executable, "-m", "agent.cli.client", "mms", "127.0.0.1", "--port", port,
+         "--timeout", "60", "--json", *arguments],
+        capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    lines = (done.stdout + done.stderr).splitlines()
+    return done.returncode, json.loads(next(line for line in reversed(lines) if line[:1] == "{"))
+
+
+@contextlib.contextmanager
+def deaf(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """The stations hear nothing and do nothing; their connections stay."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+def test_a_command_terminates_well_only_when_the_vehicle_has_followed(running: Running) -> None:
+    """`v2g-client` orders; another client reads the power when the termination is there."""
+    stations = running.site.stations
+    assert stations is not None
+    wait_for(lambda: _quality(running) == Quality(), SLOW_S)
+    with running.connect() as client:
+        code, said = v2g_client(running, "operate", "V2G1EVSE1/DWGC1.WSpt", "3000")
+        assert code == 0, said
+        assert abs(value(client, "V2G1EVSE1/MMXU1$MX$TotW$mag$f") - 3000.0) <= 200.0
+        with deaf(stations):
+            code, said = v2g_client(running, "operate", "V2G1EVSE1/DWGC1.WSpt", "-4000")
+            assert code == 1, said
+            assert value(client, "V2G1EVSE1/MMXU1$MX$TotW$mag$f") > 0.0
+
+
+def test_a_lost_evse_is_invalid_and_old(running: Running) -> None:
+    lost_s, back = lose_station(running)
+    assert lost_s > 0.0
+    assert back == Quality()
+
+
+def lose_station(running: Running) -> tuple[float, Quality]:
+    """End the stations' process: seconds until q says so, and q when they are back."""
+    site = running.site
+    assert site.stations is not None
+    wait_for(lambda: _quality(running) == Quality(), SLOW_S)
+    with running.connect() as client:
+        site.stations.kill()
+        killed_s = time.monotonic()
+        wait_for(lambda: _quality(running, client) == LOST, SLOW_S)
+        lost_s = time.monotonic() - killed_s
+        assert Quality.from_bit_string(value(client, "V2G1EVSE1/LLN0$ST$Beh$q")) == LOST
+        assert value(client, "V2G1EVSE1/LLN0$ST$Health$stVal") == 3
+    site.stations.wait(10)
+    site.start_stations()
+    return lost_s, wait_for(lambda: _quality(running) == Quality() and Quality(), SLOW_S)
+
+
+def _quality(running: Running, client: MmsClient | None = None) -> Quality:
+    """q of the delivered power of EVSE1, read by an association of its own without `client`."""
+    if client is None:
+        with running.connect() as another:
+            return _quality(running, another)
+    return Quality.from_bit_string(value(client, "V2G1EVSE1/MMXU1$MX$TotW$q"))
+
+
 def kill_worker(running: Running) -> tuple[float, Snapshot, Snapshot]:
     """Seconds until a client is served again, and snapshots from before and after."""
     before, worker = running.snapshot(), running.worker()
@@ -155,6 +226,17 @@ def test_a_killed_worker_serves_again_and_the_control_ticks_on(running: Running)
     _, before, after = kill_worker(running)
     ticks = after.loop.ticks - before.loop.ticks
     assert ticks > 20 * (after.mono_s - before.mono_s), "the loop stood still"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(900)
+def test_an_evse_lost_5_times_is_invalid_and_old_within_a_second(
+    running: Running, request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
+) -> None:
+    times = [lose_station(running)[0] for _ in range(5)]
+    engine = request.node.callspec.params["running"]
+    record_property(engine, f"invalid/oldData after {max(times):.2f} s at most;")
+    assert max(times) <= 1.0
 
 
 @pytest.mark.soak

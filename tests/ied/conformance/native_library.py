@@ -18,6 +18,8 @@ class _LastApplError(ctypes.Structure):
 
 REPORT_HANDLER = CFUNCTYPE(None, c_void_p, c_void_p)
 TERMINATION_HANDLER = CFUNCTYPE(None, c_void_p, c_void_p)
+FILE_HANDLER = CFUNCTYPE(c_bool, c_void_p, c_void_p, c_uint32)
+"""(parameter, octets, count) → go on."""
 
 
 @functools.cache
@@ -43,6 +45,8 @@ def library() -> Any:
         ("IedConnection_getDataSetDirectory", p, p, e, s, p),
         ("IedConnection_installReportHandler", None, p, s, s, REPORT_HANDLER, p),
         ("IedConnection_getFileDirectory", p, p, e, s),
+        ("IedConnection_getFile", c_uint32, p, e, s, FILE_HANDLER, p),
+        ("IedConnection_deleteFile", None, p, e, s),
         ("MmsConnection_getDomainVariableNames", p, p, e, s),
         ("MmsConnection_getDomainVariableListNames", p, p, e, s),
         ("MmsConnection_readVariable", p, p, e, s, s),

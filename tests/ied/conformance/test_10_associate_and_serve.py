@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import time
 from typing import Any
 
 import pytest
+
+from tests.ied.conformance.native_library import FILE_HANDLER
 
 HZ = "V2G1LD0/MMXU1$MX$Hz"
 SETTING = "V2G1EVSE1/DWGC1$SP$RvrtTms$setVal"
@@ -168,18 +171,60 @@ def test_sTmN1_loss_of_the_clock(bench: Any) -> None:
     assert client.read("V2G1LD0/LTMS1$ST$TmSyn$stVal") == 2
 
 
-def test_sFt1_file_directory(bench: Any) -> None:
-    """GetServerDirectory(FILE) lists the files, where the engine claims file services."""
-    import ctypes
-
+def file_client(bench: Any) -> Any:
+    """A client of file services, where engine and client have them."""
     if bench.engine != "libiec61850":
         pytest.skip("the open61850 engine has no file services")
     if bench.client != "libiec61850":
         pytest.skip("open61850's client has no file services")
-    client = bench.connect()
+    return bench.connect()
+
+
+def test_sFt1_file_directory(bench: Any) -> None:
+    """GetServerDirectory(FILE) lists the files, where the engine claims file services."""
+    client = file_client(bench)
     error = ctypes.c_int(0)
     found = client._lib.IedConnection_getFileDirectory(
         client._connection, ctypes.byref(error), None
     )
     assert error.value == 0
     assert client._lib.LinkedList_getNext(found)
+
+
+def get_file(client: Any, name: str) -> tuple[int, bytes]:
+    """IedClientError and content."""
+    parts: list[bytes] = []
+
+    def take(_parameter: Any, octets: int, count: int) -> bool:
+        parts.append(ctypes.string_at(octets, count))
+        return True
+
+    error = ctypes.c_int(0)
+    client._lib.IedConnection_getFile(
+        client._connection, ctypes.byref(error), name.encode(), FILE_HANDLER(take), None
+    )
+    return error.value, b"".join(parts)
+
+
+def test_sFt2_get_file(bench: Any) -> None:
+    """GetFile brings the octets of a file."""
+    assert get_file(file_client(bench), "note.txt") == (0, b"disturbance\n")
+
+
+def test_sFtN1_files_that_are_not_shown(bench: Any) -> None:
+    """A file that does not exist, or lies outside the folder, is refused."""
+    client = file_client(bench)
+    for name in ("none.txt", "../state/ied-values.json", "/etc/hostname"):
+        error, content = get_file(client, name)
+        assert error != 0
+        assert content == b""
+    assert client.read(HZ)
+
+
+def test_sFtN4_files_cannot_be_deleted(bench: Any) -> None:
+    """DeleteFile is refused: the folder is read only."""
+    client = file_client(bench)
+    error = ctypes.c_int(0)
+    client._lib.IedConnection_deleteFile(client._connection, ctypes.byref(error), b"note.txt")
+    assert error.value != 0
+    assert get_file(client, "note.txt")[0] == 0

@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
+from agent.messages import Validity
+
 URCB = "V2G1LD0/LLN0$RP$urcbMeasurements0{}"
 BRCB = "V2G1LD0/LLN0$BR$brcbMeasurements0{}"
 HZ, TOT_W = 2, 0
 """Positions in the data set Measurements."""
 ALL_FIELDS = "0111111110"
-DCHG, INTEGRITY, GI = "010000", "000010", "000001"
+DCHG, QCHG, INTEGRITY, GI, GI_AND_DCHG = "010000", "001000", "000010", "000001", "010001"
 
 
 def urcb(number: int) -> str:
@@ -88,6 +90,31 @@ def test_sRp5_general_interrogation(bench: Any, kit: Any) -> None:
     assert len(client.reports[0].values) == 20
     time.sleep(0.1)
     assert len(client.reports) == 1
+
+
+def test_sRp6_quality_change(bench: Any, kit: Any) -> None:
+    """With qchg alone a change of quality is reported and a change of value is not."""
+    client = bench.connect()
+    rpt_id = set_up(client, kit, urcb(1), triggers=QCHG)
+    client.enable(urcb(1), rpt_id)
+    bench.live.show(f_hz=49.2)
+    bench.live.show(quality=Validity.HELD)
+    bench.until(lambda: client.reports)
+    report = client.reports[0]
+    assert report.values[HZ][1][:2] == "11", "questionable"
+    assert TOT_W not in report.values
+
+
+def test_sRp7_two_clients(bench: Any, kit: Any) -> None:
+    """Two clients follow two blocks of one data set, each with its own sequence numbers."""
+    clients = [bench.connect(), bench.connect()]
+    for number, client in enumerate(clients, start=1):
+        client.enable(urcb(number), set_up(client, kit, urcb(number)))
+    for n in range(3):
+        bench.live.show(f_hz=49.3 + 0.1 * n)
+    for client in clients:
+        bench.until(lambda c=client: len(c.reports) >= 3)
+        assert [report.sq_num for report in client.reports[:3]] == [0, 1, 2]
 
 
 def test_sRp8_buffer_time(bench: Any, kit: Any) -> None:
@@ -214,6 +241,30 @@ def test_sBr5_the_whole_buffer(bench: Any, kit: Any) -> None:
     entries = [report.entry_id for report in client.reports]
     assert entries == sorted(entries)
     assert len(set(entries)) == len(entries)
+    free(client, kit, brcb(3))
+
+
+def test_sBr6_general_interrogation(bench: Any, kit: Any) -> None:
+    """GI of a buffered block reports every member, after what the buffer holds."""
+    client = bench.connect()
+    rpt_id = set_up(client, kit, brcb(3), triggers=GI_AND_DCHG)
+    client.write(f"{brcb(3)}$PurgeBuf", True)
+    bench.live.show(f_hz=48.8)
+    client.enable(brcb(3), rpt_id)
+    client.write(f"{brcb(3)}$GI", True)
+    bench.until(lambda: any(len(report.values) == 20 for report in client.reports))
+    assert len(client.reports[0].values) < 20
+    free(client, kit, brcb(3))
+
+
+def test_sBr7_integrity(bench: Any, kit: Any) -> None:
+    """A buffered block with IntgPd reports every member in every period."""
+    client = bench.connect()
+    rpt_id = set_up(client, kit, brcb(3), triggers=INTEGRITY, IntgPd=50)
+    client.write(f"{brcb(3)}$PurgeBuf", True)
+    client.enable(brcb(3), rpt_id)
+    bench.until(lambda: len(client.reports) >= 3)
+    assert all(len(report.values) == 20 for report in client.reports)
     free(client, kit, brcb(3))
 
 

@@ -72,6 +72,19 @@ def test_sSgN4_edit_without_or_against_the_editor(bench: Any, kit: Any) -> None:
     first.write(f"{SGCB}$EditSG", kit.Unsigned(0))
 
 
+def test_sSg4_the_editor_leaves(bench: Any, kit: Any) -> None:
+    """An edit ends with its client's association: what was not confirmed is gone."""
+    first, second = bench.connect(), bench.connect()
+    before = second.read(SG)
+    first.write(f"{SGCB}$EditSG", kit.Unsigned(1))
+    first.write(SE, 50.44)
+    first.abort()
+    bench.until(lambda: second.read(f"{SGCB}$EditSG") == 0)
+    second.write(f"{SGCB}$EditSG", kit.Unsigned(1))
+    assert second.read(SE) == pytest.approx(before)
+    second.write(f"{SGCB}$EditSG", kit.Unsigned(0))
+
+
 def slow(bench: Any, status: RequestStatus = RequestStatus.COMPLETED, cause: int = 0) -> None:
     """The fake control answers after HOLD_S."""
     bench.live.control.delay_s = HOLD_S
@@ -242,6 +255,34 @@ def test_sCtl15_origin_and_number(bench: Any) -> None:
     category, ident = client.read("V2G1EVSE1/DWGC1$MX$WSpt$origin")
     assert (category, ident) == (2, b"desk 4")
     assert bench.live.control.requests[-1].origin.startswith("desk 4 (orCat 2)")
+
+
+def test_sCtl16_test_order(bench: Any) -> None:
+    """In test mode an order with Test is checked and answered; without Test it is refused."""
+    client = bench.connect()
+    client.write("V2G1EVSE1/LLN0$CO$Mod$Oper", bench.order(3))
+    bench.until(lambda: client.read("V2G1EVSE1/DWGC1$ST$Beh$stVal") == 3)
+    try:
+        client.write(f"{DOES}$Oper", bench.order(1, test=True))
+        bench.until(lambda: client.terminations)
+        assert bench.live.control.requests[-1].test
+        with pytest.raises(Exception, match="AddCause 8"):
+            client.write(f"{DOES}$Oper", bench.order(1))
+    finally:
+        client.write("V2G1EVSE1/LLN0$CO$Mod$Oper", bench.order(1))
+        bench.until(lambda: client.read("V2G1EVSE1/DWGC1$ST$Beh$stVal") == 1)
+
+
+def test_sCtl17_simulation(bench: Any) -> None:
+    """LPHD.Sim is operated, and its status is what the control says."""
+    client = bench.connect()
+    client.write("V2G1LD0/LPHD1$CO$Sim$Oper", bench.order(True))
+    bench.until(lambda: bench.live.control.requests)
+    request = bench.live.control.requests[-1]
+    assert (request.kind, request.target, request.value) == ("simulation", "site", 1.0)
+    assert client.read("V2G1LD0/LPHD1$ST$Sim$stVal") is False
+    bench.live.show(simulation=True)
+    assert client.read("V2G1LD0/LPHD1$ST$Sim$stVal") is True
 
 
 def test_sCtl26_select_and_cancel_while_in_execution(bench: Any, kit: Any) -> None:
