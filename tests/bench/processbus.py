@@ -165,7 +165,7 @@ def wire_figures(
         process.wait()
     return {
         f"processbus.{name}_frames_sent": told["sent"],
-        f"processbus.{name}_sent_share": seconds / max(told["lasted_s"], seconds),
+        f"processbus.{name}_sent_share": told["sent"] / (seconds * RATE_HZ * streams),
         f"processbus.{name}_sender_late_ms": told["late_s"] * 1e3,
         **{f"processbus.{name}_{key}": value for key, value in received.items()},
     }
