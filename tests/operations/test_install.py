@@ -199,8 +199,8 @@ def test_upgrade_and_removal_keep_the_configuration_and_purge_takes_it(root, pac
 def make(root: Path, target: str) -> subprocess.CompletedProcess[str]:
     """Run `make TARGET` of this source tree inside the system, as its root would.
 
-    The tree and the interpreter of its `.venv` are shown at their own paths; what is installed
-    uses the system's /usr/bin/python3.
+    The tree and the interpreter of its `.venv` are shown at their own paths, and pip asks the
+    package index as this machine would; what is installed uses the system's /usr/bin/python3.
     """
     shown = [REPOSITORY, Path(sys.base_prefix), Path.home() / ".cache"]
     mounts = "".join(
@@ -209,7 +209,10 @@ def make(root: Path, target: str) -> subprocess.CompletedProcess[str]:
         if path.exists()
     )
     script = f'{mounts}mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-    shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    for path in ("/etc/resolv.conf", "/etc/ssl/certs/ca-certificates.crt"):
+        copy = root / path.removeprefix("/")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, copy)
     return subprocess.run(
         ["unshare", "--mount", "--propagation", "private", "sh", "-c", script, root,
          "make", "--no-print-directory", "-C", REPOSITORY, target],
