@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from agent import strict_json
 from agent.comtrade import read_comtrade
 from agent.errors import DecodeError
 
@@ -141,7 +142,7 @@ def _known(row: NDArray[np.float64]) -> list[float | None]:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        found: dict[str, Any] = strict_json.decode(path.read_bytes(), dict[str, Any])
     except (OSError, msgspec.DecodeError):
         return None
     return found

@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 from loguru import logger
 
+from agent import strict_json
+
 
 class Assignment:
     """Logical device instance ↔ EVSE.
@@ -75,7 +77,7 @@ class Assignment:
 
 def _read(store: Path) -> dict[str, str]:
     try:
-        return msgspec.json.decode(store.read_bytes(), type=dict[str, str])
+        return strict_json.decode(store.read_bytes(), dict[str, str])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:

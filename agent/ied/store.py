@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 from loguru import logger
 
+from agent import strict_json
 from agent.errors import DecodeError
 from agent.iec61850 import ObjectReference, Timestamp
 from agent.ied.port import Native
@@ -73,7 +74,7 @@ def _write(path: Path, values: dict[Key, Native]) -> None:
 
 def _read(path: Path) -> dict[Key, Native]:
     try:
-        document = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        document = strict_json.decode(path.read_bytes(), dict[str, Any])
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import msgspec
 from loguru import logger
 
+from agent import strict_json
+
 T = TypeVar("T")
 
 
@@ -30,7 +32,7 @@ def write_private(path: Path, value: Any) -> None:
 def read_private(path: Path, kind: type[T]) -> T | None:
     """Return what a file holds; None where there is none, or none that can be used."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
+        return strict_json.decode(path.read_bytes(), kind)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:

@@ -7,7 +7,7 @@ import socket
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agent import messages
@@ -211,6 +211,7 @@ def test_a_second_daemon_is_refused_and_a_stale_socket_is_replaced(tmp_path):
 
 
 @settings(max_examples=200, deadline=None)
+@example(data=b"\x91\xa1\x80")
 @given(data=st.binary(max_size=64))
 def test_no_bytes_make_the_decoder_raise_anything_but_a_decode_error(data):
     import msgspec

@@ -13,6 +13,7 @@ from loguru import logger
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent import strict_json
 from agent.config import Hmi
 from agent.errors import ConfigurationError
 from agent.hmi.page.passwords import MAX_LENGTH, User, load_users, verify
@@ -92,7 +93,7 @@ class Access:
     async def log_in(self, request: Request) -> Response:
         """`POST /api/login`."""
         try:
-            given = msgspec.json.decode(await request.body(), type=Credentials)
+            given = strict_json.decode(await request.body(), Credentials)
         except msgspec.DecodeError:
             return _error(400, "name and password are expected")
         self._reload()

@@ -12,6 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from agent import strict_json
 from agent.errors import AlarmCode
 from agent.hmi.page.access import Access
 from agent.messages import (
@@ -89,7 +90,7 @@ class Orders:
         if isinstance(session, Response):
             return session
         try:
-            order = msgspec.json.decode(await request.body(), type=Order)
+            order = strict_json.decode(await request.body(), Order)
         except msgspec.DecodeError as error:
             return JSONResponse({"error": str(error)}, 400)
         wish = _request(order, f"hmi:{session.user.name}")

@@ -15,6 +15,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 
+from agent import strict_json
 from agent.comtrade import Record, configuration, data
 
 _SUFFIXES: Final = (".json", ".cfg", ".dat")
@@ -51,7 +52,7 @@ def list_events(folder: Path) -> tuple[EventSummary, ...]:
     found = []
     for path in folder.glob("*.json"):
         try:
-            summary = msgspec.json.decode(path.read_bytes(), type=EventSummary)
+            summary = strict_json.decode(path.read_bytes(), EventSummary)
         except (OSError, msgspec.DecodeError):
             continue
         if path.with_suffix(".cfg").exists():

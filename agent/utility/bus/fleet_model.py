@@ -10,6 +10,8 @@ from typing import Annotated, Final, TypeVar
 
 import msgspec
 
+from agent import strict_json
+
 AREA: Final = "area"
 LEDGER: Final = "ledger"
 GATEWAY: Final = "gateway."
@@ -135,6 +137,6 @@ def decode(kind: type[ValueT], data: bytes | None) -> ValueT | None:
     if not data:
         return None
     try:
-        return msgspec.json.decode(data, type=kind)
+        return strict_json.decode(data, kind)
     except msgspec.DecodeError:
         return None

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 
+from agent import strict_json
 from agent.control.parameters import Parameters
 from agent.control.region import GAIN, INERTIA, RESERVE_DOWN, RESERVE_UP, local_values
 from agent.messages import (
@@ -254,7 +255,7 @@ def _outdated(told: Told, value: float, now_s: float) -> bool:
 
 def _load(path: Path) -> Memory:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Memory)
+        return strict_json.decode(path.read_bytes(), Memory)
     except FileNotFoundError:
         return Memory()
     except (OSError, msgspec.DecodeError) as error:

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 from loguru import logger
 
+from agent import strict_json
 from agent.ocpp import Version
 from agent.vehicles.stations.capability import StationModels
 from agent.vehicles.stations.evse import EvLimits
@@ -113,7 +114,7 @@ class Memory:
 def _read(path: Path) -> dict[str, StationRecord]:
     """Return the records of a file by identity; none where it is absent or damaged."""
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=File)
+        file = strict_json.decode(path.read_bytes(), File)
     except FileNotFoundError:
         return {}
     except (OSError, msgspec.DecodeError) as error:
