@@ -7,8 +7,8 @@ Figures, by number of stations N:
 
 - `ocpp.single_wire_p50_ms`, `…_p99_ms`: from a Setpoint given to the link to its frame in the
   socket, with five stations.
-- `ocpp.fanout_N_p50_ms`, `…_p99_ms`: from one burst of N Setpoints to each station's answer back
-  at the control.
+- `ocpp.fanout_N_wire_p50_ms`, `…_p99_ms`: from one burst of N Setpoints to each one's frame in its
+  socket; `ocpp.fanout_N_p50_ms`, `…_p99_ms`: to each station's answer back at the control.
 - `ocpp.fanout_N_cpu_us`: CPU of the worker for one order and its answer.
 - `ocpp.tls_connection_kb`: memory of the worker for one mTLS station, with its state.
 - `ocpp.storm_growth_mb`: resident memory after the last of the reconnect storms, less that
@@ -94,14 +94,16 @@ def fan_out(folder: Path, pki: Path, count: int, storms: int) -> dict[str, float
             time.sleep(1.0)
             here.until(lambda: True)
             figures = {"ocpp.tls_connection_kb": (rss_kb(here.pid) - idle_kb) / count}
-            waits, used_s = [], 0.0
+            waits, wire_waits, used_s = [], [], 0.0
             for number in range(ROUNDS):
                 names = sorted(here.statuses)
                 before_s, start_s = cpu_s(here.pid), time.monotonic()
                 here.order_all(names, number, -1000.0 - number)
                 here.until(lambda number=number, names=names: here.answered(number) == len(names))
                 waits += [here.results[name, number] - start_s for name in names]
+                wire_waits += [here.sent[name, number] - start_s for name in names]
                 used_s += cpu_s(here.pid) - before_s
+            figures |= percentiles(f"ocpp.fanout_{count}_wire", wire_waits)
             figures |= percentiles(f"ocpp.fanout_{count}", waits)
             figures[f"ocpp.fanout_{count}_cpu_us"] = used_s / (ROUNDS * count) * 1e6
             sizes_kb = [storm(here, stations, count) for _ in range(storms)]
