@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,8 +89,7 @@ def read_clock(root: Path = Path("/")) -> ClockState:
         root: Where the time services' run-time files are looked for.
     """
     timex = _Timex()
-    libc = ctypes.CDLL(None, use_errno=True)
-    state = libc.adjtimex(ctypes.byref(timex))
+    state = _libc().adjtimex(ctypes.byref(timex))
     source = clock_source(root)
     if state < 0:
         code = ctypes.get_errno()
@@ -100,6 +100,12 @@ def read_clock(root: Path = Path("/")) -> ClockState:
     return interpret(
         state, timex.status, timex.offset, timex.maxerror, timex.esterror, timex.tai, source
     )
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    """Each CDLL makes classes of its own, which is too much for every second."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def interpret(

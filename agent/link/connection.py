@@ -21,13 +21,15 @@ from agent.messages import (
     Setpoint,
 )
 
-MAX_MESSAGE: Final = 1 << 20
+ROOM: Final = 1 << 20
+"""Bytes of buffer that are asked for a socket; four times as many where that is permitted."""
 PIECE: Final = 65_536
 """A longer message travels in pieces: the kernel grants an unprivileged process little room."""
 MAX_WHOLE: Final = 1 << 26
 BATCH: Final = 64
 """Messages that travel in one datagram at most."""
 Batched = EvseStatus | OrderSent | OrderResult | Setpoint | ModeOrder
+_DATAGRAM: Final = PIECE + 2
 _MORE, _LAST = b"\xc1\x00", b"\xc1\x01"
 """Begin of a piece, and of the last one; no encoded message begins with 0xC1."""
 OUTBOX_LIMIT: Final = 65_536
@@ -56,6 +58,8 @@ class Connection:
         self.sock = sock
         self.counters = LinkCounters()
         self._outbox: dict[tuple[object, ...], bytes] = {}
+        # One buffer for all datagrams: asking for a new one of this size each time tears the heap.
+        self._received = memoryview(bytearray(_DATAGRAM + 1))
         self._rest: list[bytes] = []  # pieces of a message whose first ones are on their way
         self._partial = bytearray()
 
@@ -107,13 +111,14 @@ class Connection:
         """
         for _ in range(_DRAIN_LIMIT):
             try:
-                data = self.sock.recv(MAX_MESSAGE)
+                size = self.sock.recv_into(self._received)
             except BlockingIOError:
                 return
-            if not data:
+            if not size:
                 raise ConnectionResetError("the other side closed the link")
+            data: bytes | memoryview = self._received[:size]
             if data[:2] in (_MORE, _LAST):
-                data = self._joined(data)
+                data = self._joined(bytes(data))
                 if not data:
                     continue
             try:
@@ -196,6 +201,6 @@ def _enlarge(sock: socket.socket) -> None:
     """Ask for room for a burst; without privilege the kernel grants less, which is enough."""
     for force, plain in ((32, socket.SO_SNDBUF), (33, socket.SO_RCVBUF)):  # SO_*BUFFORCE
         try:
-            sock.setsockopt(socket.SOL_SOCKET, force, 4 * MAX_MESSAGE)
+            sock.setsockopt(socket.SOL_SOCKET, force, 4 * ROOM)
         except OSError:
-            sock.setsockopt(socket.SOL_SOCKET, plain, MAX_MESSAGE)
+            sock.setsockopt(socket.SOL_SOCKET, plain, ROOM)

@@ -9,6 +9,7 @@ a frequency dip every minute.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import statistics
 import subprocess
@@ -75,6 +76,13 @@ class Samples:
         fifth = max(1, len(self.rss) // 5)
         first, last = statistics.median(self.rss[:fifth]), statistics.median(self.rss[-fifth:])
         return last / first - 1.0
+
+    @property
+    def course(self) -> str:
+        """Growth from each fifth to the next, in kB: a leak goes on, a high-water mark does not."""
+        fifth = max(1, len(self.rss) // 5)
+        medians = [statistics.median(self.rss[k * fifth : (k + 1) * fifth]) for k in range(5)]
+        return " ".join(f"{(b - a) / 1024:+.0f}" for a, b in itertools.pairwise(medians))
 
     @property
     def files_grew(self) -> int:
@@ -221,7 +229,7 @@ def report(load, before, after, samples, record_property) -> None:
     for name, taken in samples.items():
         record_property(
             name,
-            f"{taken.rss[-1] >> 20} MiB {100 * taken.drift:+.2f} %, "
+            f"{taken.rss[-1] >> 20} MiB {100 * taken.drift:+.2f} % ({taken.course} kB), "
             f"{taken.files[-1]} descriptors {taken.files_grew:+d}",
         )
 
