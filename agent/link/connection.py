@@ -29,7 +29,6 @@ MAX_WHOLE: Final = 1 << 26
 BATCH: Final = 64
 """Messages that travel in one datagram at most."""
 Batched = EvseStatus | OrderSent | OrderResult | Setpoint | ModeOrder
-_DATAGRAM: Final = PIECE + 2
 _MORE, _LAST = b"\xc1\x00", b"\xc1\x01"
 """Begin of a piece, and of the last one; no encoded message begins with 0xC1."""
 OUTBOX_LIMIT: Final = 65_536
@@ -59,7 +58,7 @@ class Connection:
         self.counters = LinkCounters()
         self._outbox: dict[tuple[object, ...], bytes] = {}
         # One buffer for all datagrams: asking for a new one of this size each time tears the heap.
-        self._received = memoryview(bytearray(_DATAGRAM + 1))
+        self._received = memoryview(bytearray(len(_LAST) + PIECE))
         self._rest: list[bytes] = []  # pieces of a message whose first ones are on their way
         self._partial = bytearray()
 
@@ -116,13 +115,12 @@ class Connection:
                 return
             if not size:
                 raise ConnectionResetError("the other side closed the link")
-            data: bytes | memoryview = self._received[:size]
-            if data[:2] in (_MORE, _LAST):
-                data = self._joined(bytes(data))
-                if not data:
-                    continue
+            data = self._received[:size]
+            whole = self._joined(data) if data[:2] in (_MORE, _LAST) else data
+            if not whole:
+                continue
             try:
-                message = messages.decode(data)
+                message = messages.decode(whole)
             except msgspec.DecodeError:
                 self.counters.malformed += 1
                 continue
@@ -167,14 +165,14 @@ class Connection:
             raise ConnectionResetError(str(error)) from error
         return True
 
-    def _joined(self, piece: bytes) -> bytes:
+    def _joined(self, piece: memoryview) -> bytes:
         """Return the whole message with its last piece; nothing before."""
         self._partial += piece[2:]
         if len(self._partial) > MAX_WHOLE:
             self._partial.clear()
             self.counters.malformed += 1
             return b""
-        if not piece.startswith(_LAST):
+        if piece[:2] != _LAST:
             return b""
         whole = bytes(self._partial)
         self._partial.clear()

@@ -72,17 +72,21 @@ class Samples:
         self.files.append(sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()))
 
     @property
-    def drift(self) -> float:
+    def fifths(self) -> list[float]:
+        """Median of each fifth of the run."""
         fifth = max(1, len(self.rss) // 5)
-        first, last = statistics.median(self.rss[:fifth]), statistics.median(self.rss[-fifth:])
+        parts = [self.rss[k * fifth : (k + 1) * fifth] for k in range(4)]
+        return [statistics.median(part) for part in (*parts, self.rss[-fifth:])]
+
+    @property
+    def drift(self) -> float:
+        first, *_, last = self.fifths
         return last / first - 1.0
 
     @property
     def course(self) -> str:
         """Growth from each fifth to the next, in kB: a leak goes on, a high-water mark does not."""
-        fifth = max(1, len(self.rss) // 5)
-        medians = [statistics.median(self.rss[k * fifth : (k + 1) * fifth]) for k in range(5)]
-        return " ".join(f"{(b - a) / 1024:+.0f}" for a, b in itertools.pairwise(medians))
+        return " ".join(f"{(b - a) / 1024:+.0f}" for a, b in itertools.pairwise(self.fifths))
 
     @property
     def files_grew(self) -> int:
