@@ -24,7 +24,7 @@ from agent.vehicles.stations.dialect import Policy
 from agent.vehicles.stations.fleet import Fleet
 from agent.vehicles.stations.instant import Instant
 from agent.vehicles.stations.listeners import Listeners
-from agent.vehicles.stations.worker import loop_policy
+from agent.worker import loop_policy
 
 HANG_S = 20.0
 BOOT_2 = {"reason": "PowerUp", "chargingStation": {"model": "m", "vendorName": "v"}}

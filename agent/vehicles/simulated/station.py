@@ -28,7 +28,7 @@ from agent.vehicles.simulated.behaviour import Behaviour
 from agent.vehicles.simulated.profile import ProfileOrder
 from agent.vehicles.simulated.station2 import Station2
 from agent.vehicles.simulated.station16 import Station16
-from agent.worker import end_with_parent
+from agent.worker import end_with_parent, loop_policy
 
 RECONNECT_S: Final = (0.2, 5.0)
 DEFAULT_MIX: Final = "2.1:3,2.0.1:1,1.6:1"
@@ -221,6 +221,7 @@ def main() -> None:
     set_up_logging("simulated-stations")
     if arguments.supervised:
         end_with_parent()
+    asyncio.set_event_loop_policy(loop_policy())
     asyncio.run(run(arguments))
 
 

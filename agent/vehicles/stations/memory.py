@@ -10,6 +10,8 @@ while. They find what it knew in its file; of two files the one that saw the sta
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Final
@@ -24,6 +26,8 @@ from agent.vehicles.stations.evse import EvLimits
 from agent.vehicles.stations.station import Station
 
 FORMAT: Final = 1
+LOOK_S: Final = 0.1
+"""Siblings write once a second; to look for each station of a thousand is a search for each."""
 SUFFIX: Final = ".stations.json"
 
 
@@ -70,6 +74,7 @@ class Memory:
         self._path = path
         self._saved = -1
         self._siblings: dict[Path, tuple[int, dict[str, StationRecord]]] = {}
+        self._looked_s = -math.inf
 
     def load(self, models: StationModels) -> dict[str, Station]:
         """Return the stations of the file; none where it is absent or damaged."""
@@ -77,23 +82,29 @@ class Memory:
 
     def recall(self, identity: str, later_than_s: float, models: StationModels) -> Station | None:
         """Return what a sibling knows of a station that it saw later than we did."""
-        siblings = [p for p in self._path.parent.glob(f"*{SUFFIX}") if p != self._path]
-        records = [r for path in siblings if (r := self._sibling(path).get(identity)) is not None]
+        now_s = time.monotonic()
+        if now_s - self._looked_s >= LOOK_S:
+            self._looked_s = now_s
+            self._look()
+        known = (records for _, records in self._siblings.values())
+        records = [r for each in known if (r := each.get(identity)) is not None]
         newest = max(records, key=lambda record: record.seen_utc_s, default=None)
         if newest is None or newest.seen_utc_s <= later_than_s:
             return None
         return _station(newest, models)
 
-    def _sibling(self, path: Path) -> dict[str, StationRecord]:
-        """Return a sibling's records, read again only when its file has changed."""
-        try:
-            stamp = path.stat().st_mtime_ns
-        except OSError:
-            return {}
-        known = self._siblings.get(path)
-        if known is None or known[0] != stamp:
-            known = self._siblings[path] = (stamp, _read(path))
-        return known[1]
+    def _look(self) -> None:
+        """Read the siblings' files that have changed; forget those that are gone."""
+        before, self._siblings = self._siblings, {}
+        for path in self._path.parent.glob(f"*{SUFFIX}"):
+            if path == self._path:
+                continue
+            with contextlib.suppress(OSError):
+                stamp = path.stat().st_mtime_ns
+                known = before.get(path)
+                if known is None or known[0] != stamp:
+                    known = (stamp, _read(path))
+                self._siblings[path] = known
 
     def save(self, stations: dict[str, Station]) -> None:
         """Write the file if a station changed since the last time."""
