@@ -31,7 +31,7 @@ from agent.processbus.sv.channels import CURRENT_UNIT_A, VOLTAGE_UNIT_V
 from agent.processbus.sv.encode import FrameBuilder, SvStream
 
 SAMPLES_PER_CYCLE: Final = 80
-BATCH_S: Final = 0.001
+BATCH_S: Final = 0.002
 _PHASES: Final = np.array([0.0, -2 * np.pi / 3, 2 * np.pi / 3])
 
 
@@ -61,11 +61,11 @@ class Waveform:
         step_rad = 2 * math.pi * self.f_hz / self.rate_hz
         angle = self.angle_rad + step_rad * np.arange(count)
         self.angle_rad = (self.angle_rad + step_rad * count) % (2 * math.pi)
-        wave = math.sqrt(2) * np.cos(angle[:, np.newaxis] + _PHASES)
+        wave = np.cos(angle[:, np.newaxis] + _PHASES)
         raw = np.zeros((count, 8))
-        raw[:, 0:3] = wave * self.i_a / CURRENT_UNIT_A
-        raw[:, 4:7] = wave * self.v_v / VOLTAGE_UNIT_V
-        return np.rint(raw).astype(np.int64)
+        raw[:, 0:3] = wave * (math.sqrt(2) * self.i_a / CURRENT_UNIT_A)
+        raw[:, 4:7] = wave * (math.sqrt(2) * self.v_v / VOLTAGE_UNIT_V)
+        return np.rint(raw, out=raw).astype(np.int64)
 
 
 class MergingUnit:

@@ -124,14 +124,16 @@ class FrameBuilder:
         Returns:
             (n / asdus, frame length) octets.
         """
-        asdus = self.stream.asdus
-        pairs = np.empty((len(smp_cnt), self.stream.channels, 2), dtype=">u4")
+        asdus, count = self.stream.asdus, len(smp_cnt)
+        pairs = np.empty((count, self.stream.channels, 2), dtype=">u4")
         pairs[:, :, 0] = np.asarray(values).astype(np.int32).view(np.uint32)
         pairs[:, :, 1] = quality
-        data = pairs.reshape(len(smp_cnt), -1).view(np.uint8)
+        data = pairs.reshape(count, -1).view(np.uint8)
         counts = np.asarray(smp_cnt).astype(">u2")[:, np.newaxis].view(np.uint8)
-        synch = np.broadcast_to(np.asarray(smp_synch, dtype=np.uint8), (len(smp_cnt),))
-        rows = np.tile(np.frombuffer(self._template, np.uint8), (len(smp_cnt) // asdus, 1))
+        synch = np.empty(count, dtype=np.uint8)
+        synch[:] = smp_synch
+        rows = np.empty((count // asdus, len(self._template)), dtype=np.uint8)
+        rows[:] = np.frombuffer(self._template, np.uint8)
         for number, place in enumerate(self._places):
             rows[:, place.smp_cnt : place.smp_cnt + 2] = counts[number::asdus]
             rows[:, place.smp_synch] = synch[number::asdus]

@@ -20,7 +20,7 @@ class Behaviour(Protocol):
     battery: Battery
 
     def connected(self) -> None:
-        """The WebSocket is open."""
+        """The WebSocket is open, for the first time or again."""
 
     def called(self, call: CallReceived, now_s: float) -> tuple[Payload, ProfileOrder | None]:
         """Return the answer to a call, and the order in it if there was one."""
@@ -46,6 +46,8 @@ class Vehicle(ABC):
         self.meter_interval_s = 1.0
         self._idle_w = idle_w
         self._calls: Calls = []
+        self._announced = False
+        """The gateway has answered everything that follows a boot."""
         self._ends_s = float("inf")
         self._report_at_s = float("inf")
         self._settling = False
@@ -54,6 +56,14 @@ class Vehicle(ABC):
         """Return the calls that wait to be sent."""
         calls, self._calls = self._calls, []
         return calls
+
+    def connected(self) -> None:
+        """Boot; but who has not restarted only says how the connector stands (2.0.1, B04)."""
+        self._calls = []
+        if self._announced:
+            self._say_status()
+        else:
+            self._boot()
 
     def advance(self, now_s: float) -> None:
         """Move on; forget an order whose time is over, report when it is due or settled."""
@@ -81,6 +91,21 @@ class Vehicle(ABC):
     def _measure(self, reason: str, now_s: float) -> None:
         self._report_at_s = now_s + self.meter_interval_s
         self._report(reason)
+
+    def _triggered(self, wish: str) -> Payload:
+        """Answer a TriggerMessage: a gateway that has forgotten us asks for the boot (F06)."""
+        if wish != "BootNotification":
+            return {"status": "NotImplemented"}
+        self._boot()
+        return {"status": "Accepted"}
+
+    @abstractmethod
+    def _boot(self) -> None:
+        """Say who it is."""
+
+    @abstractmethod
+    def _say_status(self) -> None:
+        """Say that the connector is in use."""
 
     @abstractmethod
     def _report(self, reason: str) -> None:

@@ -20,19 +20,6 @@ class Station16(Vehicle):
         self._serial = identity[:25]
         self._transaction_id: int | None = None
 
-    def connected(self) -> None:
-        """Boot."""
-        self._calls = [
-            (
-                "BootNotification",
-                {
-                    "chargePointVendor": "Simulated",
-                    "chargePointModel": "AC-11",
-                    "chargePointSerialNumber": self._serial,
-                },
-            )
-        ]
-
     def answered(self, event: Answered, now_s: float) -> None:
         """After an accepted boot a transaction starts, unless one runs from before."""
         match event.request.action:
@@ -42,7 +29,8 @@ class Station16(Vehicle):
                 self._calls.append(("StartTransaction", self._start()))
             case "StartTransaction":
                 self._transaction_id = event.payload["transactionId"]
-                self._status("Charging")
+                self._announced = True
+                self._say_status()
                 self._begin(now_s)
                 self._report_at_s = now_s
 
@@ -57,8 +45,21 @@ class Station16(Vehicle):
                 if call.payload["key"] == "MeterValueSampleInterval":
                     self.meter_interval_s = float(call.payload["value"])
                 return {"status": "Accepted"}, None
+            case "TriggerMessage":
+                return self._triggered(call.payload["requestedMessage"]), None
             case _:
                 return plain_answer(call.action), None
+
+    def _boot(self) -> None:
+        station = {
+            "chargePointVendor": "Simulated",
+            "chargePointModel": "AC-11",
+            "chargePointSerialNumber": self._serial,
+        }
+        self._calls.append(("BootNotification", station))
+
+    def _say_status(self) -> None:
+        self._status("Charging")
 
     def _start(self) -> Payload:
         return {

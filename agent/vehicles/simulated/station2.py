@@ -24,27 +24,13 @@ class Station2(Vehicle):
         self._seq_no = 0
         self._running = False
 
-    def connected(self) -> None:
-        """Boot, and tell of the vehicle."""
-        model = "V2X-11" if self._version is Version.V21 else "AC-11"
-        station = {"model": model, "vendorName": "Simulated", "firmwareVersion": "1"}
-        self._calls = [("BootNotification", {"reason": "PowerUp", "chargingStation": station})]
-
     def answered(self, event: Answered, now_s: float) -> None:
         """After an accepted boot the connector and the transaction are announced."""
+        if event.request.action == self._last_announcement:
+            self._announced = True
         if event.request.action != "BootNotification" or event.payload["status"] != "Accepted":
             return
-        self._calls.append(
-            (
-                "StatusNotification",
-                {
-                    "timestamp": format_utc(time.time()),
-                    "connectorStatus": "Occupied",
-                    "evseId": 1,
-                    "connectorId": 1,
-                },
-            )
-        )
+        self._say_status()
         event_type = "Updated" if self._running else "Started"
         self._transaction(event_type, "CablePluggedIn", idToken=_TOKEN_2)
         if not self._running:
@@ -61,10 +47,31 @@ class Station2(Vehicle):
                 order = read_profile(call.payload, VOLTAGE_V)
                 self._obey(order, now_s)
                 return {"status": "Accepted"}, order
+            case "TriggerMessage":
+                return self._triggered(call.payload["requestedMessage"]), None
             case "SetVariables":
                 return {"setVariableResult": self._set(call.payload["setVariableData"])}, None
             case _:
                 return plain_answer(call.action), None
+
+    @property
+    def _last_announcement(self) -> str:
+        return "NotifyEVChargingNeeds" if self._version is Version.V21 else "TransactionEvent"
+
+    def _boot(self) -> None:
+        model = "V2X-11" if self._version is Version.V21 else "AC-11"
+        station = {"model": model, "vendorName": "Simulated", "firmwareVersion": "1"}
+        reason = "Triggered" if self._announced else "PowerUp"
+        self._calls.append(("BootNotification", {"reason": reason, "chargingStation": station}))
+
+    def _say_status(self) -> None:
+        status = {
+            "timestamp": format_utc(time.time()),
+            "connectorStatus": "Occupied",
+            "evseId": 1,
+            "connectorId": 1,
+        }
+        self._calls.append(("StatusNotification", status))
 
     def _set(self, wishes: list[dict[str, Any]]) -> list[Payload]:
         results = []
