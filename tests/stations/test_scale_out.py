@@ -56,7 +56,7 @@ class Site:
             f'[process_bus]\ninterface = "{bus}"\nevents_mb = 0\n'
             f'[stations]\nhost = "127.0.0.1"\nport = {first}\nworkers = 2\n'
             "meter_interval_s = 30\nconnects_per_s = 5000\n"
-            "[ied]\nenabled = false\n[hmi]\nenabled = false\n"
+            "[ied]\nenabled = false\n"
         )
         bound = {
             "OCPP_BIND": f"127.0.0.1:{self.port}",
