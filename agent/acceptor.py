@@ -10,14 +10,17 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+import aiofastnet
 from loguru import logger
 
 from agent.errors import HandshakeTimeoutError
 
 ACCEPTS_A_TURN: Final = 64
 """Sockets accepted before the loop serves the connected stations again."""
+RECORD: Final = 16 * 1024
+"""A connection's buffer for each direction: the least permitted, a sixteenth of the usual."""
 PAUSE_S: Final = 0.1
 """Wait before accepting again when the process is out of descriptors."""
 
@@ -100,11 +103,11 @@ class Acceptor:
     async def _welcome(self, sock: socket.socket, peer: str) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.connect_accepted_socket(
+            await aiofastnet.connect_accepted_socket(
+                loop,
                 lambda: self._make_protocol(peer),
                 sock,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._timeout_s if self._tls else None,
+                **self._tls_options(),
             )
         except ConnectionAbortedError:  # how asyncio reports its ssl_handshake_timeout
             self.failed_handshakes += 1
@@ -112,6 +115,16 @@ class Acceptor:
         except (OSError, ssl.SSLError) as error:
             self.failed_handshakes += 1
             logger.warning("{}: TLS handshake failed: {}", peer, error)
+
+    def _tls_options(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        return {
+            "ssl": self._tls,
+            "ssl_handshake_timeout": self._timeout_s,
+            "ssl_incoming_bio_size": RECORD,
+            "ssl_outgoing_bio_size": RECORD,
+        }
 
     def _pause(self, error: OSError) -> None:
         """Out of descriptors: serve those that are connected, and accept again a little later."""

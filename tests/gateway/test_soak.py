@@ -265,6 +265,6 @@ def test_a_site_under_full_load_does_not_grow(tmp_path, record_property):
     """`SOAK_SECONDS` replaces HOURS for a short look."""
     hours = float(os.environ.get("HOURS", "1"))
     seconds = float(os.environ.get("SOAK_SECONDS", hours * 3600))
-    warm_up_s = min(900.0, max(30.0, seconds / 6))
+    warm_up_s = min(900.0, max(30.0, seconds / 4))
     load = Load(streams=4, goose=20, clients=20, stations=500, seconds=seconds, warm_up_s=warm_up_s)
     run(load, tmp_path, record_property)

@@ -6,7 +6,8 @@ import sys
 SCRIPT = """
 import threading
 import numpy as np
-from agent.processbus.priority import RESERVE, keep_memory
+from agent.heap import keep
+from agent.processbus.priority import RESERVE
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096
@@ -16,7 +17,7 @@ def backlog():
     sizes.append(resident())
 
 sizes = []
-keep_memory()
+keep(RESERVE)
 before = resident()
 backlog()
 thread = threading.Thread(target=backlog)

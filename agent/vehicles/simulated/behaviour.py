@@ -94,9 +94,8 @@ class Vehicle(ABC):
 
     def _triggered(self, wish: str) -> Payload:
         """Answer a TriggerMessage: a gateway that has forgotten us asks for the boot (F06)."""
-        if wish != "BootNotification":
-            return {"status": "NotImplemented"}
-        self._boot()
+        if wish == "BootNotification":
+            self._boot()
         return {"status": "Accepted"}
 
     @abstractmethod

@@ -51,8 +51,6 @@ class Listeners:
         self._gatekeeper = Gatekeeper(passwords, settings.organization)
         self._throttle = Throttle(settings.connects_per_s)
         self._pairs: list[tuple[Acceptor, int]] = []
-        if settings.profiles & {2, 3}:
-            tls.limit_memory()
         try:
             self._open(settings.host, settings.port, settings.security_profile)
             for each in settings.listeners:

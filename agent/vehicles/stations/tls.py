@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio.sslproto
-import ctypes
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -12,29 +10,12 @@ from typing import Final
 from agent.config import Stations
 from agent.errors import ConfigurationError, Finding
 
-RECORD: Final = 16 * 1024
-"""Size of a TLS record. asyncio's own 256 kB buffer costs five times the memory a connection."""
-_M_MMAP_THRESHOLD: Final = -3
-_OWN_PAGES: Final = 128 * 1024
-"""uvloop reserves 256 kB for each TLS connection and uses the first of them."""
 CIPHERS: Final = (
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
     "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:"
     "AES128-GCM-SHA256:AES256-GCM-SHA384"
 )
 """What 2.0.1 part 2 demands for TLS 1.2 (A00.FR.318), and the same with ephemeral RSA."""
-
-
-def limit_memory() -> None:
-    """Make every TLS connection of this process small, and give its memory back at its end.
-
-    glibc raises its threshold for mappings with the first large block that is freed. Such buffers
-    would then lie in the heap, and every storm of reconnects would touch more of them.
-    """
-    asyncio.sslproto.SSLProtocol.max_size = RECORD
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
-    if mallopt is not None:
-        mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES)
 
 
 def server_context(settings: Stations, profile: int) -> ssl.SSLContext:
