@@ -96,8 +96,10 @@ class Estimator:
         conditions = self._conditions(track)
         codes = quality(conditions)
         self._measured_at = np.where(codes < Quality.HELD, intake.count, self._measured_at)
-        usable = (codes != Quality.INVALID) & np.isfinite(track.f_hz)
-        self._published_hz = np.where(usable, track.f_hz, self._published_hz)
+        measured = codes != Quality.INVALID
+        self._published_hz = np.where(
+            measured & np.isfinite(track.f_hz), track.f_hz, self._published_hz
+        )
         phasors = track.reading.phasors
         self._renew_prediction(phasors, conditions.voltage_gap > LARGEST_GAP)
 
@@ -112,11 +114,11 @@ class Estimator:
         return Estimates(
             instant_sample=instant_sample,
             f_hz=self._published_hz,
-            rocof_hz_s=np.where(codes == Quality.INVALID, 0.0, track.rocof_hz_s),
+            rocof_hz_s=np.where(measured, track.rocof_hz_s, 0.0),
             rocof_trip_hz_s=self._rocof_average.average(
                 instant_sample / self._settings.samples_per_second,
                 self._published_hz,
-                codes != Quality.INVALID,
+                measured,
             ),
             v1_phase_rad=track.reading.phase_rad,
             uncertainty_hz=uncertainty_hz(conditions, self._published_hz, self._settings),
@@ -131,22 +133,26 @@ class Estimator:
         return weights[int(bins[0])] if shared else weights[bins]
 
     def _conditions(self, track: Track) -> Conditions:
-        intake = self._intake
-        voltage_gap, current_gap = intake.missing_shares()
+        intake, phase = self._intake, track.phase
+        gaps = intake.missing_shares()
         beyond_hz = np.abs(track.f_hz - self._settings.nominal_hz)
+        out_of_span = ~(beyond_hz <= SPAN_HZ)  # a frequency that is no number too
+        clock_free, clock_local = intake.clock_free, intake.clock_local
+        remarkable = (track.low_voltage, out_of_span, clock_free, clock_local, gaps)
         return Conditions(
             warm_up=np.full(self._streams, track.warm_up),
-            hold=track.phase.hold,
-            bridge=track.phase.bridge,
-            overdue=track.phase.overdue,
+            hold=phase.hold,
+            bridge=phase.bridge,
+            overdue=phase.overdue,
             low_voltage=track.low_voltage,
-            out_of_span=~(beyond_hz <= SPAN_HZ),  # a frequency that is no number too
-            clock_free=intake.clock_free,
-            clock_local=intake.clock_local,
-            voltage_gap=voltage_gap,
-            current_gap=current_gap,
-            held_s=np.where(track.phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
+            out_of_span=out_of_span,
+            clock_free=clock_free,
+            clock_local=clock_local,
+            voltage_gap=gaps[0],
+            current_gap=gaps[1],
+            held_s=np.where(phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
             disagreement_hz=track.disagreement_hz,
+            calm=phase.calm and not track.warm_up and not any(each.any() for each in remarkable),
         )
 
     def _renew_prediction(self, phasors: ComplexArray, unmeasured: Mask) -> None:

@@ -62,6 +62,14 @@ class Phase:
     """The step has left the bridge but not the main window."""
     overdue: Mask
     """Holding for longer than ``LONGEST_HOLD_S``: nothing is known about the frequency."""
+    calm: bool = False
+    """No stream is in any of these; nearly always so, and then most of the work is not to be done."""
+
+    @classmethod
+    def quiet(cls, streams: int) -> Phase:
+        """No stream in any phase."""
+        never = np.zeros(streams, dtype=bool)
+        return cls(never, never, never, never, calm=True)
 
 
 class EventGate:
@@ -98,6 +106,9 @@ class EventGate:
         self._learning = np.ones(streams, dtype=bool)
         self._turn_before = np.zeros(streams)
         self._ticks = 0
+        self._quiet = Phase.quiet(streams)
+        self._calm = True
+        """Neither hold nor bridge at the last tick: what a step changes is as it began."""
 
     def learn(self, measures: FloatArray) -> None:
         """Before the first tick that may begin an event: start from the liveliest seen."""
@@ -113,6 +124,8 @@ class EventGate:
             low_voltage: Streams without enough voltage to measure.
         """
         disturbed = self._stepped(measures) | low_voltage
+        if self._calm and not disturbed.any():
+            return self._quiet
         began = disturbed & (newest - self._last_step > self._window)
         self._event_start = np.where(began, newest, self._event_start)
         self._last_step = np.where(disturbed, newest, self._last_step)
@@ -120,19 +133,17 @@ class EventGate:
         self._holding = age < self._hold
         overdue = self._holding & (newest - self._event_start > self._longest_hold)
         self._learning = ~self._holding | (overdue & ~low_voltage)
-        return Phase(
-            began=began,
-            hold=self._holding,
-            bridge=~self._holding & (age < self._bridge),
-            overdue=overdue,
-        )
+        bridge = ~self._holding & (age < self._bridge)
+        self._calm = not (self._holding | bridge).any()
+        return Phase(began, self._holding, bridge, overdue)
 
     def _stepped(self, measures: FloatArray) -> Mask:
-        turn, *others = measures
-        # Once holding, a constant turn is the ramp that the step was the start of.
-        turn = np.where(self._holding, turn - self._turn_before, turn)
+        sizes = np.abs(measures)
+        if not self._calm:
+            # Once holding, a constant turn is the ramp that the step was the start of.
+            turn = np.abs(measures[0] - self._turn_before)
+            sizes[0] = np.where(self._holding, turn, sizes[0])
         self._turn_before = measures[0]
-        sizes = np.abs([turn, *others])
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
         if self._ticks % self._refresh == 0:

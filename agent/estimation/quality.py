@@ -51,6 +51,8 @@ class Conditions:
     """Since the frequency was last measured."""
     disagreement_hz: FloatArray
     """Between the bridge and the main window, referred to the same instant."""
+    calm: bool = False
+    """No mask is set, no share missing and nothing held, for any stream."""
 
 
 _BITS: Final = np.array(
@@ -65,6 +67,8 @@ _GOOD, _QUESTIONABLE, _HELD, _INVALID = (np.uint8(code) for code in Quality)
 
 def flags(conditions: Conditions) -> NDArray[np.uint16]:
     """``Flag`` bits of each stream, in the order of `_BITS`."""
+    if conditions.calm:
+        return np.zeros(len(conditions.hold), dtype=np.uint16)
     masks = (
         conditions.warm_up,
         conditions.hold | conditions.bridge,
@@ -82,6 +86,8 @@ def flags(conditions: Conditions) -> NDArray[np.uint16]:
 
 def quality(conditions: Conditions) -> NDArray[np.uint8]:
     """The worst ``Quality`` that any condition asks for."""
+    if conditions.calm:
+        return np.full(len(conditions.hold), _GOOD)
     invalid = conditions.warm_up | conditions.overdue | (conditions.voltage_gap > LARGEST_GAP)
     questionable = (
         conditions.bridge
@@ -96,18 +102,22 @@ def quality(conditions: Conditions) -> NDArray[np.uint8]:
 
 def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings) -> FloatArray:
     """Root sum of squares of the independent parts (GUM, JCGM 100:2008, 5.1)."""
+    total: FloatArray
+    own = FILTER_HZ**2 + (DISAGREEMENT * conditions.disagreement_hz) ** 2
+    if conditions.calm:
+        total = np.sqrt(own)
+        return total
     clock_ppm = np.where(
         conditions.clock_free,
         settings.free_clock_ppm,
         settings.local_clock_ppm * conditions.clock_local,
     )
     squares = (
-        FILTER_HZ**2
-        + (DISAGREEMENT * conditions.disagreement_hz) ** 2
+        own
         + (GAP_HZ * conditions.voltage_gap) ** 2
         + (BRIDGE_HZ * conditions.bridge) ** 2
         + (HELD_DRIFT_HZ_S * conditions.held_s) ** 2
         + (1e-6 * clock_ppm * f_hz) ** 2
     )
-    total: FloatArray = np.sqrt(squares)
+    total = np.sqrt(squares)
     return total

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,9 +80,12 @@ class FrequencyTracker:
             ticks_per_second,
         )
         nominal = np.full(streams, float(settings.nominal_hz))
-        self._f_past = np.tile(nominal, (HELD_TICKS, 1))
-        self._rocof_past = np.zeros((HELD_TICKS, streams))
-        self._f_held, self._rocof_held = nominal, np.zeros(streams)
+        still = np.zeros(streams)
+        self._past: deque[tuple[FloatArray, FloatArray]]
+        self._past = deque([(nominal, still)] * HELD_TICKS, HELD_TICKS)
+        """Frequency and ROCOF of the last ticks, the oldest first."""
+        self._f_held, self._rocof_held = nominal, still
+        self._quiet = Phase.quiet(streams)
 
     def look(self, window: NDArray[np.float32], newest: int) -> Track:
         """Estimate every stream.
@@ -94,17 +98,18 @@ class FrequencyTracker:
         low_voltage = TO_RMS * np.abs(reading.cycles[:, 0]) < self._low_voltage_v
         phase = self._advance_events(reading, low_voltage, newest)
         self._recentre(reading, phase)
-        self._f_held = np.where(phase.began, self._f_past[-1], self._f_held)
-        self._rocof_held = np.where(phase.began, self._rocof_past[-1], self._rocof_held)
-
-        in_event = phase.hold | phase.bridge
-        rocof = np.where(in_event, self._rocof_held, reading.rocof_main)
+        f_hz, rocof = reading.f_main, reading.rocof_main
+        if not phase.calm:
+            f_old, rocof_old = self._past[0]
+            self._f_held = np.where(phase.began, f_old, self._f_held)
+            self._rocof_held = np.where(phase.began, rocof_old, self._rocof_held)
+            rocof = np.where(phase.hold | phase.bridge, self._rocof_held, rocof)
         # The bridge looks at a later instant than the one reported.
         f_bridge = reading.f_bridge - rocof * self._bridge_lead_s
-        measured_hz = np.where(phase.bridge, f_bridge, reading.f_main)
-        f_hz = np.where(phase.hold, self._f_held, measured_hz)
-        self._f_past = np.concatenate([f_hz[np.newaxis], self._f_past[:-1]])
-        self._rocof_past = np.concatenate([rocof[np.newaxis], self._rocof_past[:-1]])
+        if not phase.calm:
+            f_hz = np.where(phase.bridge, f_bridge, f_hz)
+            f_hz = np.where(phase.hold, self._f_held, f_hz)
+        self._past.append((f_hz, rocof))
         return Track(
             reading=reading,
             warm_up=newest < self._warm_at,
@@ -121,8 +126,7 @@ class FrequencyTracker:
             return self._gate.advance(newest, self._gated * measures, low_voltage & self._gated)
         if newest > self._quiet_at:
             self._gate.learn(measures)
-        never = np.zeros(low_voltage.shape, dtype=bool)
-        return Phase(began=never, hold=never, bridge=never, overdue=never)
+        return self._quiet
 
     def _recentre(self, reading: Reading, phase: Phase) -> None:
         """Change bins where the frequency has left its own, never while a step is in sight.
@@ -131,8 +135,12 @@ class FrequencyTracker:
         sequence beats with the positive one and looks like steps.
         """
         for _ in range(RECENTRE_ATTEMPTS):
-            f_hz = np.where(phase.bridge | phase.overdue, reading.f_bridge, reading.f_main)
+            f_hz = reading.f_main
+            if not phase.calm:
+                f_hz = np.where(phase.bridge | phase.overdue, reading.f_bridge, f_hz)
             away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
+            if not away.any():
+                return
             (streams,) = np.nonzero(away & (phase.overdue | ~phase.hold))
             if not len(streams):
                 return

@@ -200,6 +200,7 @@ def _capture_options(
         groups=groups,
         hardware_time=bus.hardware_time,
         goose=bool(readers),
+        frames_per_s=sum(e.rate_hz for e in expected),
     )
 
 

@@ -154,6 +154,8 @@ def wire_figures(
         receiver,
         "--seconds",
         str(seconds),
+        "--streams",
+        str(streams),
         *arguments,
     )
     _line(listening)

@@ -52,6 +52,7 @@ def main() -> None:
     parser.add_argument("--interface", required=True)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rate", type=int, default=4800)
+    parser.add_argument("--streams", type=int, default=1, help="as the SCL would announce")
     parser.add_argument("--cpu", type=int)
     parser.add_argument("--decode-only", action="store_true", help="no grid, no estimation")
     arguments = parser.parse_args()
@@ -66,7 +67,8 @@ def main() -> None:
     timeline = LiveTimeline(time.monotonic, time.time)
     kind = Decoding if arguments.decode_only else Pipeline
     pipeline = kind(TrackRules(50), filters, timeline, time.monotonic)
-    source = InterfaceSource(arguments.interface, CaptureOptions(goose=False))
+    options = CaptureOptions(goose=False, frames_per_s=arguments.streams * arguments.rate)
+    source = InterfaceSource(arguments.interface, options)
     reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
     print("ready", flush=True)
     patience_s = time.monotonic() + 60

@@ -26,6 +26,9 @@ FloatArray = NDArray[np.float64]
 
 _SMALL: Final = RingSettings(slot=256, slots=1 << 17)
 """160 ms of a full gigabit: the time that 170 unknown streams take to be learnt and no more."""
+MOST_SLOTS: Final = 1 << 19
+RING_S: Final = 0.6
+"""A process that is kept from its core for so long loses nothing that the SCL announces."""
 _LARGE: Final = RingSettings(slot=2048, slots=1 << 13)
 _GOOSE: Final = RingSettings(slot=2048, slots=1 << 10)
 
@@ -41,6 +44,7 @@ class CaptureOptions:
             group number too.
         hardware_time: Use the NIC's time stamps.
         goose: Also capture GOOSE.
+        frames_per_s: SV frames that are expected; the ring is larger for many.
     """
 
     promiscuous: bool = True
@@ -48,6 +52,7 @@ class CaptureOptions:
     fanout: tuple[int, int] | None = None
     hardware_time: bool = False
     goose: bool = True
+    frames_per_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,7 @@ class InterfaceSource:
     """
 
     def __init__(self, interface: str, options: CaptureOptions) -> None:
-        short = _with(_SMALL, options)
+        short = _with(replace(_SMALL, slots=slots_for(options.frames_per_s)), options)
         border = short.longest_frame
         large = _with(_LARGE, options)
         if large.fanout is not None:
@@ -161,6 +166,14 @@ class InterfaceSource:
 
     def _all(self) -> list[Ring]:
         return self._rings + ([self._goose] if self._goose else [])
+
+
+def slots_for(frames_per_s: int) -> int:
+    """Return the slots of the ring for short frames: `RING_S`, from 32 MB up to 128 MB."""
+    slots = _SMALL.slots
+    while slots < min(RING_S * frames_per_s, MOST_SLOTS):
+        slots *= 2
+    return slots
 
 
 def _with(settings: RingSettings, options: CaptureOptions, share: bool = True) -> RingSettings:

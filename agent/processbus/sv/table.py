@@ -23,6 +23,8 @@ WORD = 8
 
 _TILE: Final = 64
 """Rows that a sequence is repeated to, so that short ones are compared in long stretches too."""
+_BATCH: Final = 1 << 12
+"""Rows whose entries are a slice of what is there; more are rare."""
 
 
 def _period(at: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -39,25 +41,27 @@ class _Sequence:
     """The order in which streams send, sample after sample, ready to be compared with.
 
     Attributes:
-        order: Places in the table, whole periods of them.
-        kept: Their kept words, twice in a row, so that it can begin anywhere: (2n, words).
-        numbers: Their entries, twice in a row.
+        turn: Rows of whole periods.
+        kept: Their kept words, twice in a row, so that it can begin anywhere: (2 turn, words).
+        numbers: Their entries, again and again.
         mask: Of one turn, flat.
         vlan_id: Of all of them.
     """
 
-    order: NDArray[np.intp]
+    turn: int
     kept: WordArray
     numbers: NDArray[np.int64]
     mask: WordArray
     vlan_id: int
 
-    def find(self, rows: WordArray, place: int) -> NDArray[np.int64] | None:
-        """Return the entries of rows that begin with a place of the table, if all agree."""
-        begins = np.flatnonzero(self.order == place)
-        if not len(begins):
+    def find(self, rows: WordArray) -> NDArray[np.int64] | None:
+        """Return the entries of rows that begin anywhere in the sequence, if all agree."""
+        turn = self.turn
+        first = rows[0] & self.mask[: rows.shape[1]]
+        begins = (self.kept[:turn] == first).all(axis=1)
+        begin = int(begins.argmax())
+        if not begins[begin]:
             return None
-        begin, turn = int(begins[0]), len(self.order)
         expected = self.kept[begin : begin + turn].reshape(-1)
         whole, rest = divmod(len(rows), turn)
         turns = rows[: whole * turn].reshape(whole, len(expected))
@@ -66,7 +70,9 @@ class _Sequence:
         last = rows[whole * turn :].reshape(-1)
         if rest and ((last & self.mask[: len(last)]) != expected[: len(last)]).any():
             return None
-        return np.resize(self.numbers[begin : begin + turn], len(rows))
+        if len(rows) > _BATCH:
+            return np.resize(self.numbers[begin : begin + turn], len(rows))
+        return self.numbers[begin : begin + len(rows)]
 
 
 def _inserted(array: NDArray[Any], at: int, row: NDArray[Any]) -> NDArray[Any]:
@@ -174,11 +180,9 @@ class Shape:
         sequence = self._sequence
         if sequence is None or (vlan != vlan[0]).any():
             return None
-        vlan_id = vlan_ids(vlan[:1])
-        if int(vlan_id[0]) != sequence.vlan_id:
+        if int(vlan_ids(vlan[:1])[0]) != sequence.vlan_id:
             return None
-        first = rows[:1, : self._span] & self.mask[: self._span]
-        return sequence.find(rows, int(self._search(first, vlan_id)[0]))
+        return sequence.find(rows)
 
     def _sequence_of(self, period: NDArray[np.intp], vlan_id: int) -> _Sequence | None:
         if not len(period):
@@ -187,9 +191,9 @@ class Shape:
         kept = np.zeros((len(order), len(self.mask)), dtype=np.uint64)
         kept[:, : self._span] = self._known[order]
         return _Sequence(
-            order,
+            len(order),
             np.tile(kept, (2, 1)),
-            np.tile(self._numbers[order], 2),
+            np.resize(self._numbers[order], _BATCH + len(order)),
             np.tile(self.mask, len(order)),
             vlan_id,
         )
