@@ -172,11 +172,15 @@ class Group:
         place = (index % self._capacity) * rows + row
         values = values[:, : self._values.shape[2]]
         marks |= np.minimum(smp_synch, 3).astype(np.uint8) << _SYNCH_SHIFT
-        self._store(place, row, arrival_s, values, marks)
-        np.maximum.at(self._head, row, index)
-        self._last_arrival[row] = arrival_s
-        self._synch[row] = smp_synch
         self._accepted += np.bincount(row, minlength=rows)
+        if self._store(place, row, arrival_s, values, marks):
+            # One turn of the rows at the end has the newest of each.
+            row, index = row[-rows:], index[-rows:]
+            self._head[row] = np.maximum(self._head[row], index)
+        else:
+            np.maximum.at(self._head, row, index)
+        self._last_arrival[row] = arrival_s[-len(row) :]
+        self._synch[row] = smp_synch[-len(row) :]
 
     def _store(
         self,
@@ -185,17 +189,20 @@ class Group:
         arrival_s: NDArray[np.float64],
         values: NDArray[np.float32],
         marks: NDArray[np.uint8],
-    ) -> None:
-        """Write to places of the flat grid; look for samples that come a second time."""
+    ) -> bool:
+        """Write to places of the flat grid; look for samples that come a second time.
+
+        Returns:
+            Whether it was the usual case: one stretch of the grid, nothing twice.
+        """
         flat_values = self._values.reshape(-1, values.shape[1])
         flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
         first, count = int(place[0]), len(place)
         run = slice(first, first + count)
         in_step = int(place[-1]) == first + count - 1 and bool((place[1:] - place[:-1] == 1).all())
         if in_step and not flat_arrival[run].any():
-            # The usual case: one stretch of the grid, nothing twice.
             flat_values[run], flat_arrival[run], flat_marks[run] = values, arrival_s, marks
-            return
+            return True
         again = flat_arrival[place] > 0
         if again.any():
             marks[again] |= self._conflict(place[again], row[again], values[again])
@@ -207,6 +214,7 @@ class Group:
         if (self._turn[place] != turn).any():
             twice = self._conflict(place, row, values) > 0
             flat_marks[place[twice]] |= CONFLICT
+        return False
 
     def _conflict(
         self, place: NDArray[np.int64], row: NDArray[np.int64], values: NDArray[np.float32]
@@ -289,7 +297,7 @@ class Group:
         whole = bool(came.all())
         if not whole or (marks & _DOUBTFUL).any():
             self._note_marks(came, values, marks)
-        dark = self._darkness(came, count)
+        dark = self._darkness(count, 0 if whole else count - came.sum(axis=0))
         if not whole and (dark.any() or not self._live.all()):
             values = values.copy()
             values[:, ~self._live | dark] = 0.0
@@ -308,15 +316,19 @@ class Group:
             values[~usable] = np.nan
         self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
 
-    def _darkness(self, came: NDArray[np.bool_], count: int) -> NDArray[np.bool_]:
+    def _darkness(self, count: int, absent: int | NDArray[np.int64]) -> NDArray[np.bool_]:
         """Rows that lack so much of what they should have had of late that nothing is measured.
+
+        Args:
+            count: Samples that a row should have had now.
+            absent: How many of them each row lacks.
 
         Zeros spare the prediction of what nobody knows: work that would make a process that
         loses frames because it is too slow slower still.
         """
         memory = DARK_S * self.rate_hz
         self._absent *= max(0.0, 1 - count / memory)
-        self._absent += count - came.sum(axis=0)
+        self._absent += absent
         dark: NDArray[np.bool_] = self._absent > LARGEST_GAP * memory
         after = int(DOUBT_S * self.rate_hz)
         self._doubt = np.where(dark, after, np.maximum(self._doubt - count, 0))
@@ -339,7 +351,9 @@ class Group:
             lost = (~came).sum(axis=0)
             for number in np.flatnonzero((lost > 0) & self._live).tolist():
                 self.tracks[number].counters.lost += int(lost[number])
-        backwards = (arrival[1:] < arrival[:-1]) & came[1:] & came[:-1]
+        backwards = arrival[1:] < arrival[:-1]
+        if not whole:
+            backwards &= came[1:] & came[:-1]
         if backwards.any():
             for number, count in enumerate(backwards.sum(axis=0).tolist()):
                 self.tracks[number].counters.reordered += count
