@@ -63,7 +63,7 @@ class Phase:
     overdue: Mask
     """Holding for longer than ``LONGEST_HOLD_S``: nothing is known about the frequency."""
     calm: bool = False
-    """No stream is in any of these; nearly always so, and then most of the work is not to be done."""
+    """No stream is in any of these: nearly always so, and most of the work is not to be done."""
 
     @classmethod
     def quiet(cls, streams: int) -> Phase:

@@ -111,6 +111,24 @@ def test_streams_do_not_influence_each_other() -> None:
             assert one.flags[0] == many.flags[stream]
 
 
+def test_a_calm_stream_is_reported_alike_alone_and_beside_disturbed_ones() -> None:
+    """Alone it takes the shortcuts; a stream in an event, off clock or without voltage has none."""
+    calm = voltages(Waveform(f_hz=49.97), 2.0)
+    others = np.concatenate([
+        voltages(Waveform(f_hz=50.0, steps=(Step(0.3 * n, phase_rad=(1.0, 0, 0)),)), 2.0)
+        for n in range(1, 6)
+    ])  # fmt: skip
+    others[-1, :, 3000:3100] = np.nan
+    alone = feed(Estimator(SETTINGS), calm)
+    together = feed(Estimator(SETTINGS, 6), np.concatenate([calm, others]))
+    for one, all_six in zip(alone, together, strict=True):
+        for field in fields(one):
+            value = getattr(one, field.name)
+            if isinstance(value, np.ndarray):
+                beside = getattr(all_six, field.name)[:1]
+                np.testing.assert_allclose(value, beside, atol=1e-4, err_msg=field.name)
+
+
 def test_voltages_currents_power_and_sequences() -> None:
     t_s = times(1.0)
     voltage = Waveform(f_hz=50.2, v_rms_v=230.0)

@@ -11,7 +11,15 @@ from agent.errors import UnavailableError
 from agent.processbus.capture import bpf, hardware_time
 from agent.processbus.capture.ring import Ring, RingSettings
 from agent.processbus.capture.sender import open_sender
-from agent.processbus.capture.source import CaptureOptions, InterfaceSource, open_source, split
+from agent.processbus.capture.source import (
+    MOST_SLOTS,
+    RING_S,
+    CaptureOptions,
+    InterfaceSource,
+    open_source,
+    slots_for,
+    split,
+)
 from agent.processbus.capture.virtual import VirtualReceiver, VirtualSender
 from agent.processbus.frames import ETHERTYPE_GOOSE, ETHERTYPE_SV, ether_types, frames_from_bytes
 from agent.processbus.sv.encode import SvStream, encode_frame
@@ -126,6 +134,14 @@ def test_two_captures_of_a_group_share_short_and_long_frames_alike(veth):
     for source in sources:
         source.close()
     assert found == [8, 8]
+
+
+@pytest.mark.parametrize("streams", [0, 1, 40, 100, 170])
+def test_the_ring_holds_what_the_scl_announces_for_more_than_half_a_second(streams):
+    """At 256 octets a slot: 32 MB for a usual site, 128 MB for a full gigabit."""
+    slots = slots_for(streams * 4800)
+    assert 1 << 17 <= slots <= MOST_SLOTS
+    assert slots >= RING_S * streams * 4800
 
 
 @pytest.mark.root
