@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import msgspec
+from loguru import logger
 
 T = TypeVar("T")
 
@@ -23,3 +25,20 @@ def decode(data: bytes, kind: Any) -> Any:
         return msgspec.json.decode(data, type=kind)
     except UnicodeDecodeError as error:  # inside a string, which msgspec does not wrap
         raise msgspec.DecodeError(str(error)) from error
+
+
+def read(path: Path, kind: type[T], loss: str) -> T | None:
+    """Return what a file of our own holds; None where there is none, or none that can be used.
+
+    Args:
+        path: The file.
+        kind: What is in it.
+        loss: What a damaged file means, for the log.
+    """
+    try:
+        return decode(path.read_bytes(), kind)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        logger.error("{}: {}: {}", path, loss, error)
+        return None

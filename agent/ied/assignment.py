@@ -76,10 +76,4 @@ class Assignment:
 
 
 def _read(store: Path) -> dict[str, str]:
-    try:
-        return strict_json.decode(store.read_bytes(), dict[str, str])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError) as error:
-        logger.warning("{}: ignored: {}", store, error)
-        return {}
+    return strict_json.read(store, dict[str, str], "EVSEs are assigned anew") or {}

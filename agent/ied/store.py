@@ -73,13 +73,7 @@ def _write(path: Path, values: dict[Key, Native]) -> None:
 
 
 def _read(path: Path) -> dict[Key, Native]:
-    try:
-        document = strict_json.decode(path.read_bytes(), dict[str, Any])
-    except FileNotFoundError:
-        return {}
-    except (OSError, msgspec.DecodeError) as error:
-        logger.error("{}: stored values are lost: {}", path, error)
-        return {}
+    document = strict_json.read(path, dict[str, Any], "stored values are lost") or {}
     values: dict[Key, Native] = {}
     for name, raw in document.items():
         group, _, reference = name.partition(" ")

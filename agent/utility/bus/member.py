@@ -254,10 +254,4 @@ def _outdated(told: Told, value: float, now_s: float) -> bool:
 
 
 def _load(path: Path) -> Memory:
-    try:
-        return strict_json.decode(path.read_bytes(), Memory)
-    except FileNotFoundError:
-        return Memory()
-    except (OSError, msgspec.DecodeError) as error:
-        logger.warning("{}: the last share cannot be read: {}", path, error)
-        return Memory()
+    return strict_json.read(path, Memory, "the last share is lost") or Memory()

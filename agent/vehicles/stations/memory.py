@@ -124,14 +124,10 @@ class Memory:
 
 def _read(path: Path) -> dict[str, StationRecord]:
     """Return the records of a file by identity; none where it is absent or damaged."""
-    try:
-        file = strict_json.decode(path.read_bytes(), File)
-    except FileNotFoundError:
+    file = strict_json.read(path, File, "what was known of the stations is lost")
+    if file is None or file.format != FORMAT:
         return {}
-    except (OSError, msgspec.DecodeError) as error:
-        logger.warning("{}: what was known of the stations is lost: {}", path, error)
-        return {}
-    return {r.identity: r for r in file.stations} if file.format == FORMAT else {}
+    return {record.identity: record for record in file.stations}
 
 
 def _record(station: Station) -> StationRecord:
