@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agent.estimation.arrays import ComplexArray, Mask
+from agent.estimation.arrays import ComplexArray, Mask, every, some
 from agent.estimation.bank import SPAN_HZ, filter_bank
 from agent.estimation.estimates import Estimates, Quality
 from agent.estimation.gaps import Prediction
@@ -20,6 +20,8 @@ from agent.estimation.tracker import FrequencyTracker, Track
 
 LONGEST_TICK_CYCLES: Final = 1.25
 """The step detector sees three cycles; looking this often, it meets every step twice."""
+_HELD, _INVALID = np.uint8(Quality.HELD), np.uint8(Quality.INVALID)
+"""Comparing an array with a member of an enumeration takes ten times as long."""
 
 
 class Estimator:
@@ -95,8 +97,8 @@ class Estimator:
         track = self._tracker.look(intake.window, intake.count)
         conditions = self._conditions(track)
         codes = quality(conditions)
-        self._measured_at = np.where(codes < Quality.HELD, intake.count, self._measured_at)
-        measured = codes != Quality.INVALID
+        self._measured_at = np.where(codes < _HELD, intake.count, self._measured_at)
+        measured = codes != _INVALID
         self._published_hz = np.where(
             measured & np.isfinite(track.f_hz), track.f_hz, self._published_hz
         )
@@ -129,7 +131,7 @@ class Estimator:
 
     def _cycle_weights(self, bins: NDArray[np.intp]) -> NDArray[np.float32]:
         weights = self._bank.cycle_weights
-        shared = (bins == bins[0]).all()
+        shared = every(bins == bins[0])
         return weights[int(bins[0])] if shared else weights[bins]
 
     def _conditions(self, track: Track) -> Conditions:
@@ -152,7 +154,7 @@ class Estimator:
             current_gap=gaps[1],
             held_s=np.where(phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
             disagreement_hz=track.disagreement_hz,
-            calm=phase.calm and not track.warm_up and not any(each.any() for each in remarkable),
+            calm=phase.calm and not track.warm_up and not any(map(some, remarkable)),
         )
 
     def _renew_prediction(self, phasors: ComplexArray, unmeasured: Mask) -> None:

@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.estimation.arrays import ComplexArray, FloatArray, Mask
+from agent.estimation.arrays import ComplexArray, FloatArray, Mask, every, some
 
 THRESHOLDS: Final = np.array([[np.deg2rad(1.0)], [0.03], [0.03]])
 """|arg e|, |ln|e|| and |Δu| that begin an event."""
@@ -124,7 +124,7 @@ class EventGate:
             low_voltage: Streams without enough voltage to measure.
         """
         disturbed = self._stepped(measures) | low_voltage
-        if self._calm and not disturbed.any():
+        if self._calm and not some(disturbed):
             return self._quiet
         began = disturbed & (newest - self._last_step > self._window)
         self._event_start = np.where(began, newest, self._event_start)
@@ -134,7 +134,7 @@ class EventGate:
         overdue = self._holding & (newest - self._event_start > self._longest_hold)
         self._learning = ~self._holding | (overdue & ~low_voltage)
         bridge = ~self._holding & (age < self._bridge)
-        self._calm = not (self._holding | bridge).any()
+        self._calm = not some(self._holding | bridge)
         return Phase(began, self._holding, bridge, overdue)
 
     def _stepped(self, measures: FloatArray) -> Mask:
@@ -163,12 +163,14 @@ def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
         positive: (streams, 3): positive-sequence phasors X_k, X_{k-1}, X_{k-2}.
         negative: (streams, 3): the negative sequence's.
     """
-    newest, middle, oldest = positive.T
-    measurable = (newest != 0) & (middle != 0) & (oldest != 0)
-    safe = np.where(measurable[:, np.newaxis], positive, 1.0)
+    there = positive != 0
+    if not every(there):
+        measurable = there.all(axis=1)
+        safe = np.where(measurable[:, np.newaxis], positive, 1.0)
+        return np.where(measurable, step_measures(safe, negative), UNMEASURABLE)
     # e = X_k X_{k-2} / X_{k-1}².
-    turn = safe[:, 0] * safe[:, 2] / safe[:, 1] ** 2
-    unbalance = negative / safe
+    turn = positive[:, 0] * positive[:, 2] / positive[:, 1] ** 2
+    unbalance = negative / positive
     change = np.abs(unbalance[:, 0] - unbalance[:, 2])
     measures: FloatArray = np.array([np.angle(turn), np.log(np.abs(turn)), change])
-    return np.where(measurable, measures, UNMEASURABLE)
+    return measures

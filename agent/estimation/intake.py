@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation import gaps
-from agent.estimation.arrays import FloatArray
+from agent.estimation.arrays import FloatArray, every
 from agent.estimation.bank import SPAN_HZ
 from agent.estimation.buffer import SampleBuffer
 from agent.estimation.settings import Settings
@@ -56,7 +56,7 @@ class Intake:
             return
         missing = np.zeros((2, *block.shape[1:]), dtype=bool)
         usable = np.abs(block) < IMPLAUSIBLE  # false where it is no number
-        if not usable.all():
+        if not every(usable):
             missing[0] = ~usable[:VOLTAGES].all(axis=0)
             missing[1] = ~usable[VOLTAGES:].all(axis=0)
             history = self._buffer.newest(self._period)

@@ -44,13 +44,23 @@ def frequency_and_rocof(
     Returns:
         Frequency and ROCOF; f̂ and 0 where there is no voltage.
     """
-    phasor = coefficients[:, 0]
-    safe = np.where(phasor == 0, 1.0, phasor)
+    safe = _never_zero(coefficients[:, 0])
     slope, bend = coefficients[:, 1] / safe, coefficients[:, 2] / safe
     return (
         centre_hz + slope.imag / (2 * np.pi),
         (bend - slope**2).imag / (2 * np.pi),
     )
+
+
+def frequency(coefficients: ComplexArray, centre_hz: FloatArray) -> FloatArray:
+    """As `frequency_and_rocof`, where nobody asks for the ROCOF."""
+    slope = coefficients[:, 1] / _never_zero(coefficients[:, 0])
+    f_hz: FloatArray = centre_hz + slope.imag / (2 * np.pi)
+    return f_hz
+
+
+def _never_zero(phasor: ComplexArray) -> ComplexArray:
+    return np.where(phasor == 0, 1.0, phasor)
 
 
 def reactive_power(voltages: ComplexArray, currents: ComplexArray) -> FloatArray:

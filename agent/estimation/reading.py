@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.estimation.arrays import ComplexArray, FloatArray
+from agent.estimation.arrays import ComplexArray, FloatArray, every
 from agent.estimation.bank import BRIDGE, COLUMNS, DETECTOR, MAIN, FilterBank
-from agent.estimation.phasors import frequency_and_rocof, sequences
+from agent.estimation.phasors import frequency, frequency_and_rocof, sequences
 
 PHASES = 3
 
@@ -34,7 +34,7 @@ class Reading:
     def _apply(self, streams: NDArray[np.intp]) -> None:
         bins = self.bins[streams]
         first = int(bins[0])
-        if (bins == first).all():
+        if every(bins == first):
             self._apply_one(first, streams)
         else:
             for chosen in np.unique(bins).tolist():
@@ -66,7 +66,7 @@ class Reading:
         self._positive: ComplexArray = self._sequences[0]
         self.centre_hz = self._bank.centre_hz(self.bins)
         self.f_main, self.rocof_main = frequency_and_rocof(self._positive[:, MAIN], self.centre_hz)
-        self.f_bridge, _ = frequency_and_rocof(self._positive[:, BRIDGE], self.centre_hz)
+        self.f_bridge = frequency(self._positive[:, BRIDGE], self.centre_hz)
 
     @property
     def cycles(self) -> ComplexArray:

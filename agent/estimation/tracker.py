@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.estimation.arrays import FloatArray, Mask
+from agent.estimation.arrays import FloatArray, Mask, some
 from agent.estimation.bank import FilterBank
 from agent.estimation.gate import EventGate, Phase, step_measures
 from agent.estimation.interference import BIN_HZ
@@ -139,7 +139,7 @@ class FrequencyTracker:
             if not phase.calm:
                 f_hz = np.where(phase.bridge | phase.overdue, reading.f_bridge, f_hz)
             away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
-            if not away.any():
+            if not some(away):
                 return
             (streams,) = np.nonzero(away & (phase.overdue | ~phase.hold))
             if not len(streams):

@@ -14,6 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.estimation.arrays import every
+
 ETHERTYPE_SV: Final = 0x88BA
 ETHERTYPE_GOOSE: Final = 0x88B8
 ETHERTYPE_VLAN: Final = 0x8100
@@ -77,7 +79,7 @@ class Frames:
         if not len(start):
             return np.zeros((0, width), dtype=np.uint8)
         step = int(start[1] - start[0]) if len(start) > 1 else width
-        if step > 0 and (start[1:] - start[:-1] == step).all():
+        if step > 0 and every(start[1:] - start[:-1] == step):
             # Slots of a ring, records of a file: one stride, no index.
             return pieces(self.buffer, int(start[0]), step, len(start), width)
         windows = np.lib.stride_tricks.as_strided(

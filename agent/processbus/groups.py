@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation import Estimates, Estimator, Settings
+from agent.estimation.arrays import every, some
 from agent.estimation.quality import LARGEST_GAP
 from agent.processbus.schedule import SILENCE_S, Schedule
 from agent.processbus.sv.channels import QUESTIONABLE, TEST
@@ -30,6 +31,8 @@ DARK_S: Final = 0.1
 reported as invalid,"""
 DOUBT_S: Final = 0.2
 """and so long after its samples came back: no window reaches further."""
+FORGOTTEN: Final = 0.5
+"""Absent samples that the fading memory counts as none."""
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 LEAVE_S: Final = 0.1
@@ -106,6 +109,8 @@ class Group:
         self._behind = np.zeros(rows, dtype=np.int64)
         self._absent = np.zeros(rows)
         self._doubt = np.zeros(rows, dtype=np.int64)
+        self._bright = np.zeros(rows, dtype=bool)
+        self._all_bright = True
         self._seen_arrival = np.full(rows, now_s)
         self._first_s = 0.0
         self._leave_s = 0.0
@@ -114,7 +119,7 @@ class Group:
     @property
     def empty(self) -> bool:
         """Whether all its streams have left."""
-        return not self._live.any()
+        return not some(self._live)
 
     @property
     def pushed(self) -> int:
@@ -161,7 +166,7 @@ class Group:
             smp_synch: Of each sample.
         """
         fits = (index >= self._pushed) & (index < self._pushed + self._capacity // 2)
-        if not fits.all():
+        if not every(fits):
             self._count_late(row[~fits], arrival_s[~fits])
             row, index, arrival_s = row[fits], index[fits], arrival_s[fits]
             values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
@@ -199,19 +204,19 @@ class Group:
         flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
         first, count = int(place[0]), len(place)
         run = slice(first, first + count)
-        in_step = int(place[-1]) == first + count - 1 and bool((place[1:] - place[:-1] == 1).all())
-        if in_step and not flat_arrival[run].any():
+        in_step = int(place[-1]) == first + count - 1 and every(place[1:] - place[:-1] == 1)
+        if in_step and not some(flat_arrival[run]):
             flat_values[run], flat_arrival[run], flat_marks[run] = values, arrival_s, marks
             return True
         again = flat_arrival[place] > 0
-        if again.any():
+        if some(again):
             marks[again] |= self._conflict(place[again], row[again], values[again])
         flat_values[place] = values
         flat_arrival[place] = arrival_s
         flat_marks[place] = marks
         turn = np.arange(count, dtype=np.uint32)
         self._turn[place] = turn
-        if (self._turn[place] != turn).any():
+        if some(self._turn[place] != turn):
             twice = self._conflict(place, row, values) > 0
             flat_marks[place[twice]] |= CONFLICT
         return False
@@ -222,7 +227,7 @@ class Group:
         """`CONFLICT` where a place holds other values than these: one of two is forged."""
         there = self._values.reshape(-1, values.shape[1])[place]
         same = (there.view(np.uint32) == values.view(np.uint32)).all(axis=1)
-        if not same.all():
+        if not every(same):
             self._conflicts += np.bincount(row[~same], minlength=len(self.tracks))
         return np.where(same, 0, CONFLICT).astype(np.uint8)
 
@@ -259,7 +264,7 @@ class Group:
         newest = self.schedule.due
         while self._pushed <= newest:
             self._push(min(newest + 1, self._pushed + self._capacity // 4))
-        if (self._last_needed > 0).any():
+        if some(self._last_needed > 0):
             self.schedule.learn(float(self._last_needed.max()) - self.tracks[0].offset_s)
         # Frames still come, but never in time: its clock has drifted or was set.
         absent = self._live & (self._head < newest)
@@ -294,11 +299,11 @@ class Group:
         """Hand a stretch of the grid to the estimator and make room for the next second's."""
         arrival, values, marks = self._arrival[place], self._values[place], self._marks[place]
         came = arrival > 0
-        whole = bool(came.all())
-        if not whole or (marks & _DOUBTFUL).any():
+        whole = every(came)
+        if not whole or some(marks & _DOUBTFUL):
             self._note_marks(came, values, marks)
-        dark = self._darkness(count, 0 if whole else count - came.sum(axis=0))
-        if not whole and (dark.any() or not self._live.all()):
+        dark = self._darkness(came, count, whole)
+        if not whole and (some(dark) or not every(self._live)):
             values = values.copy()
             values[:, ~self._live | dark] = 0.0
         self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(marks, came, whole))
@@ -312,33 +317,32 @@ class Group:
         """Leave out, in place, what did not come or may not be used."""
         marks[~came] = 0
         usable = came & ((marks & (TEST | CONFLICT)) == 0)
-        if not usable.all():
+        if not every(usable):
             values[~usable] = np.nan
         self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
 
-    def _darkness(self, count: int, absent: int | NDArray[np.int64]) -> NDArray[np.bool_]:
+    def _darkness(self, came: NDArray[np.bool_], count: int, whole: bool) -> NDArray[np.bool_]:
         """Rows that lack so much of what they should have had of late that nothing is measured.
-
-        Args:
-            count: Samples that a row should have had now.
-            absent: How many of them each row lacks.
 
         Zeros spare the prediction of what nobody knows: work that would make a process that
         loses frames because it is too slow slower still.
         """
+        if whole and self._all_bright:
+            return self._bright
         memory = DARK_S * self.rate_hz
         self._absent *= max(0.0, 1 - count / memory)
-        self._absent += absent
+        self._absent += count - came.sum(axis=0)
         dark: NDArray[np.bool_] = self._absent > LARGEST_GAP * memory
         after = int(DOUBT_S * self.rate_hz)
         self._doubt = np.where(dark, after, np.maximum(self._doubt - count, 0))
+        self._all_bright = not some(self._doubt) and not some(self._absent > FORGOTTEN)
         return dark
 
     def _worst_synch(
         self, marks: NDArray[np.uint8], came: NDArray[np.bool_], whole: bool
     ) -> NDArray[np.integer]:
         """Of each row: 0 if any sample was free, 1 if any was of a local clock."""
-        if whole and (marks == _GLOBAL).all():
+        if whole and every(marks == _GLOBAL):
             return np.full(marks.shape[1], 2)
         synch = marks >> _SYNCH_SHIFT
         free = (came & (synch == 0)).any(axis=0)
@@ -354,7 +358,7 @@ class Group:
         backwards = arrival[1:] < arrival[:-1]
         if not whole:
             backwards &= came[1:] & came[:-1]
-        if backwards.any():
+        if some(backwards):
             for number, count in enumerate(backwards.sum(axis=0).tolist()):
                 self.tracks[number].counters.reordered += count
 
@@ -384,7 +388,7 @@ class Group:
         self._leave_s = now_s + LEAVE_S
         silent = self._live & (now_s - self._last_arrival > DEAD_S)
         silent |= self._live & (self._behind >= PATIENT_REPORTS)
-        if silent.any():
+        if some(silent):
             self.settle_counters()
         self._live &= ~silent
         self._reached = None

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation import Settings
+from agent.estimation.arrays import every
 from agent.messages import Measurement
 from agent.processbus.frames import Frames
 from agent.processbus.groups import Group, GroupReport
@@ -154,7 +155,7 @@ class Pipeline:
     def _place(self, block: SampleBlock) -> None:
         bus_s = self.timeline.bus_s(block.time_ns)
         lane = self._lanes.of_entry[block.entry]
-        if lane[0] == lane.max() == lane.min():
+        if every(lane == lane[0]):
             self._take(int(lane[0]), block, bus_s)
             return
         for number in np.unique(lane).tolist():
@@ -236,7 +237,7 @@ class Pipeline:
         index = sample_index(group.rate_hz, block.smp_cnt, bus_s, offset_s)
         off_grid_s = bus_s - offset_s - index / group.rate_hz
         sane = np.abs(off_grid_s) < LARGEST_OFF_GRID_S
-        if not sane.all():
+        if not every(sane):
             self.counters.off_grid += int((~sane).sum())
             block, index, bus_s = block.select(sane), index[sane], bus_s[sane]
         if not len(bus_s):

@@ -33,6 +33,32 @@ _KNOWN: Final[dict[int, tuple[tuple[int, ...], tuple[int, ...]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
+class _Columns:
+    """Four octets at each of some offsets.
+
+    Attributes:
+        octets: Each of them.
+        words: The same in words of four, None where an offset is no multiple of four.
+    """
+
+    octets: NDArray[np.intp]
+    words: NDArray[np.intp] | None
+
+    @classmethod
+    def at(cls, offsets: list[int]) -> _Columns:
+        """Return the columns at some offsets."""
+        start = np.array(offsets, dtype=np.intp)
+        octets = (start[:, np.newaxis] + np.arange(4)).reshape(-1)
+        return cls(octets, None if (start % 4).any() else start // 4)
+
+    def of(self, data: NDArray[np.uint8], kind: str) -> NDArray[np.generic]:
+        """Return them as numbers, a row for each row."""
+        if self.words is not None and data.shape[1] % 4 == 0:
+            return np.asarray(data.view(kind)[:, self.words])
+        return np.ascontiguousarray(data[:, self.octets]).view(kind)
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelMap:
     """Places of the voltages A, B, C and, where measured, the currents A, B, C.
 
@@ -48,11 +74,13 @@ class ChannelMap:
     data_length: int
     floating: bool = False
     _scale: NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    _columns: _Columns = field(init=False, repr=False, compare=False)
     _pairs: bool = field(init=False, repr=False, compare=False)
     """The data are pairs of value and quality from end to end."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_scale", np.array(self.units, dtype=np.float32))
+        object.__setattr__(self, "_columns", _Columns.at([value for value, _ in self.places]))
         pairs = all(value % PAIR == 0 and quality == value + 4 for value, quality in self.places)
         object.__setattr__(self, "_pairs", self.data_length % PAIR == 0 and pairs)
 
@@ -72,14 +100,14 @@ class ChannelMap:
             sample the bits `QUESTIONABLE` and `TEST` if any of its channels has them.
         """
         kind = ">f4" if self.floating else ">i4"
-        raw = _columns(data, [value for value, _ in self.places], kind)
+        raw = self._columns.of(data, kind)
         values = raw.astype(np.float32)
         values *= self._scale
         marks = np.zeros(len(data), dtype=np.uint8)
         if self._all_good(data):
             return values, marks
         rated = [column for column, (_, quality) in enumerate(self.places) if quality >= 0]
-        quality = _columns(data, [self.places[column][1] for column in rated], ">u4")
+        quality = _Columns.at([self.places[column][1] for column in rated]).of(data, ">u4")
         if quality.any():
             words = quality.astype(np.uint32)
             validity = words & _VALIDITY
@@ -96,14 +124,6 @@ class ChannelMap:
             return False
         together = int(np.bitwise_or.reduce(data.reshape(-1).view("<u8")))
         return together >> 32 == 0  # the value came first
-
-
-def _columns(data: NDArray[np.uint8], offsets: list[int], kind: str) -> NDArray[np.generic]:
-    """Four octets of each row at each offset, as numbers."""
-    if data.shape[1] % 4 == 0 and all(offset % 4 == 0 for offset in offsets):
-        return np.asarray(data.view(kind)[:, [offset // 4 for offset in offsets]])
-    octets = [offset + octet for offset in offsets for octet in range(4)]
-    return np.ascontiguousarray(data[:, octets]).view(kind)
 
 
 def default_channels(data_length: int) -> ChannelMap | None:

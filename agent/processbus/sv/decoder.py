@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import DecodeError
+from agent.estimation.arrays import every
 from agent.processbus.frames import (
     ETHERTYPE_SV,
     MAX_FRAME,
@@ -100,7 +101,7 @@ class SvDecoder:
         """Yield the samples of all SV frames; others are left out."""
         self._left = self._budget
         sane = (frames.length >= MIN_FRAME) & (frames.length <= MAX_FRAME)
-        if not sane.all():
+        if not every(sane):
             self._refuse("length", int((~sane).sum()))
             frames = frames.select(sane)
         if not len(frames):
@@ -198,7 +199,7 @@ class SvDecoder:
         mine[shape.numbers] = True
         which = mine[number]
         time_ns = frames.time_ns
-        if not which.all():
+        if not every(which):
             rows, time_ns, number = rows[which], time_ns[which], number[which]
         if not len(rows):
             return

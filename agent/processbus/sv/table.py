@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.estimation.arrays import every, some
 from agent.processbus.frames import UNTAGGED
 from agent.processbus.sv.layout import SvLayout
 
@@ -65,10 +66,10 @@ class _Sequence:
         expected = self.kept[begin : begin + turn].reshape(-1)
         whole, rest = divmod(len(rows), turn)
         turns = rows[: whole * turn].reshape(whole, len(expected))
-        if whole and ((turns & self.mask) != expected).any():
+        if whole and some((turns & self.mask) != expected):
             return None
         last = rows[whole * turn :].reshape(-1)
-        if rest and ((last & self.mask[: len(last)]) != expected[: len(last)]).any():
+        if rest and some((last & self.mask[: len(last)]) != expected[: len(last)]):
             return None
         if len(rows) > _BATCH:
             return np.resize(self.numbers[begin : begin + turn], len(rows))
@@ -171,14 +172,14 @@ class Shape:
         vlan_id = vlan_ids(vlan)
         at = self._search(kept, vlan_id)
         same = (kept == self._known[at]).all(axis=1) & (vlan_id == self._vlans[at])
-        if same.all() and (vlan_id == vlan_id[0]).all():
+        if every(same) and every(vlan_id == vlan_id[0]):
             self._sequence = self._sequence_of(_period(at), int(vlan_id[0]))
         found: NDArray[np.int64] = np.where(same, self._numbers[at], -1)
         return found
 
     def _as_before(self, rows: WordArray, vlan: NDArray[np.int64]) -> NDArray[np.int64] | None:
         sequence = self._sequence
-        if sequence is None or (vlan != vlan[0]).any():
+        if sequence is None or some(vlan != vlan[0]):
             return None
         if int(vlan_ids(vlan[:1])[0]) != sequence.vlan_id:
             return None
