@@ -16,7 +16,7 @@ from loguru import logger
 
 from agent.messages import Role, Shutdown, Simulation
 from agent.processbus.bus import ProcessBusReader, reader_from_settings
-from agent.processbus.priority import settle_on_core
+from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.worker import HEARTBEAT_S, RECONNECT_S, Worker, merge_counters, run_worker
 
 LONGEST_PAUSE_S: Final = 0.02
@@ -77,6 +77,7 @@ class Loop:
 def main(worker: Worker) -> int:
     """Open the bus and serve it."""
     settings = worker.settings
+    prepare_memory()
     reader = reader_from_settings(settings)
     settle_on_core(settings.process_bus.cpu)
     logger.info("process bus on {}", settings.process_bus.interface)

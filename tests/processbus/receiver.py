@@ -22,7 +22,7 @@ from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import Frames
 from agent.processbus.goose.receiver import GooseReceiver
 from agent.processbus.pipeline import Pipeline
-from agent.processbus.priority import settle_on_core
+from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--cpu", type=int)
     parser.add_argument("--decode-only", action="store_true", help="no grid, no estimation")
     arguments = parser.parse_args()
+    prepare_memory()
     # All filters beforehand: a worker designs them beside its work in its first seconds.
     filters = FilterChoice(50, wait=True)
     filters.design(arguments.rate)
