@@ -106,7 +106,8 @@ class EventGate:
         self._learning = np.ones(streams, dtype=bool)
         self._turn_before = np.zeros(streams)
         self._ticks = 0
-        self._quiet = Phase.quiet(streams)
+        self.quiet = Phase.quiet(streams)
+        """What `advance` returns while nothing happens."""
         self._calm = True
         """Neither hold nor bridge at the last tick: what a step changes is as it began."""
 
@@ -125,7 +126,7 @@ class EventGate:
         """
         disturbed = self._stepped(measures) | low_voltage
         if self._calm and not some(disturbed):
-            return self._quiet
+            return self.quiet
         began = disturbed & (newest - self._last_step > self._window)
         self._event_start = np.where(began, newest, self._event_start)
         self._last_step = np.where(disturbed, newest, self._last_step)

@@ -85,7 +85,6 @@ class FrequencyTracker:
         self._past = deque([(nominal, still)] * HELD_TICKS, HELD_TICKS)
         """Frequency and ROCOF of the last ticks, the oldest first."""
         self._f_held, self._rocof_held = nominal, still
-        self._quiet = Phase.quiet(streams)
 
     def look(self, window: NDArray[np.float32], newest: int) -> Track:
         """Estimate every stream.
@@ -126,7 +125,7 @@ class FrequencyTracker:
             return self._gate.advance(newest, self._gated * measures, low_voltage & self._gated)
         if newest > self._quiet_at:
             self._gate.learn(measures)
-        return self._quiet
+        return self._gate.quiet
 
     def _recentre(self, reading: Reading, phase: Phase) -> None:
         """Change bins where the frequency has left its own, never while a step is in sight.

@@ -23,6 +23,8 @@ ETHERTYPE_VLAN_STACKED: Final = 0x88A8
 UNTAGGED: Final = -1
 MAC_HEADER: Final = 14
 """Two addresses and the EtherType."""
+BATCH: Final = 1 << 12
+"""Frames taken at once: what is made of them stays in the second-level cache."""
 MAX_FRAME: Final = 1522
 MIN_FRAME: Final = 26
 """Shortest frame with APPID, length and the reserved words behind an untagged header."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from agent.errors import UnavailableError
 from agent.processbus.capture import bpf
-from agent.processbus.frames import UNTAGGED, Frames, empty_frames, pieces
+from agent.processbus.frames import BATCH, UNTAGGED, Frames, empty_frames, pieces
 
 _SOL_PACKET: Final = 263
 _ADD_MEMBERSHIP: Final = 1
@@ -38,8 +38,6 @@ _ETH_P_ALL: Final = 0x0003
 _RAW_HARDWARE: Final = 1 << 6
 """SOF_TIMESTAMPING_RAW_HARDWARE: the NIC's own clock, where it stamps frames."""
 _BLOCK: Final = 1 << 18
-BATCH: Final = 1 << 12
-"""Frames taken at once: what is made of them stays in the second-level cache."""
 _HEADER: Final = 32
 """Octets of struct tpacket2_hdr."""
 _FIRST_LOOK: Final = 32

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation.arrays import every, some
-from agent.processbus.frames import UNTAGGED
+from agent.processbus.frames import BATCH, UNTAGGED
 from agent.processbus.sv.layout import SvLayout
 
 WordArray = NDArray[np.uint64]
@@ -24,8 +24,6 @@ WORD = 8
 
 _TILE: Final = 64
 """Rows that a sequence is repeated to, so that short ones are compared in long stretches too."""
-_BATCH: Final = 1 << 12
-"""Rows whose entries are a slice of what is there; more are rare."""
 
 
 def _period(at: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -44,7 +42,7 @@ class _Sequence:
     Attributes:
         turn: Rows of whole periods.
         kept: Their kept words, twice in a row, so that it can begin anywhere: (2 turn, words).
-        numbers: Their entries, again and again.
+        numbers: Their entries, again and again, for a batch that begins anywhere.
         mask: Of one turn, flat.
         vlan_id: Of all of them.
     """
@@ -71,7 +69,7 @@ class _Sequence:
         last = rows[whole * turn :].reshape(-1)
         if rest and some((last & self.mask[: len(last)]) != expected[: len(last)]):
             return None
-        if len(rows) > _BATCH:
+        if len(rows) > BATCH:  # a capture file or a virtual bus
             return np.resize(self.numbers[begin : begin + turn], len(rows))
         return self.numbers[begin : begin + len(rows)]
 
@@ -194,7 +192,7 @@ class Shape:
         return _Sequence(
             len(order),
             np.tile(kept, (2, 1)),
-            np.resize(self._numbers[order], _BATCH + len(order)),
+            np.resize(self._numbers[order], BATCH + len(order)),
             np.tile(self.mask, len(order)),
             vlan_id,
         )
