@@ -21,3 +21,8 @@ def some(mask: NDArray[Any]) -> bool:
 def every(mask: NDArray[Any]) -> bool:
     """Whether all are true, likewise."""
     return int(np.count_nonzero(mask)) == mask.size
+
+
+def alike(values: NDArray[Any]) -> bool:
+    """Whether all are equal to the first, of which there must be one."""
+    return every(values == values[0])

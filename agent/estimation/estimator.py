@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agent.estimation.arrays import ComplexArray, Mask, every, some
+from agent.estimation.arrays import ComplexArray, alike, every, some
 from agent.estimation.bank import SPAN_HZ, filter_bank
 from agent.estimation.estimates import Estimates, Quality
 from agent.estimation.gaps import Prediction
@@ -97,26 +97,30 @@ class Estimator:
         track = self._tracker.look(intake.window, intake.count)
         conditions = self._conditions(track)
         codes = quality(conditions)
-        self._measured_at = np.where(codes < _HELD, intake.count, self._measured_at)
         measured = codes != _INVALID
-        self._published_hz = np.where(
-            measured & np.isfinite(track.f_hz), track.f_hz, self._published_hz
-        )
+        if conditions.calm:
+            self._measured_at.fill(intake.count)
+            self._published_hz, rocof_hz_s = track.f_hz, track.rocof_hz_s
+        else:
+            self._measured_at = np.where(codes < _HELD, intake.count, self._measured_at)
+            usable = measured & np.isfinite(track.f_hz)
+            self._published_hz = np.where(usable, track.f_hz, self._published_hz)
+            rocof_hz_s = np.where(measured, track.rocof_hz_s, 0.0)
         phasors = track.reading.phasors
-        self._renew_prediction(phasors, conditions.voltage_gap > LARGEST_GAP)
+        self._renew_prediction(phasors, conditions)
 
         instant_sample = intake.raw_count - 1 - self._delay_samples
         quantities = Quantities(
             track.reading.sequences,
             phasors,
-            track.reading.fundamental,
+            track.reading.fundamental_pair,
             intake.newest(self._bank.cycle_weights.shape[-1]),
             self._cycle_weights(track.reading.bins),
         )
         return Estimates(
             instant_sample=instant_sample,
             f_hz=self._published_hz,
-            rocof_hz_s=np.where(measured, track.rocof_hz_s, 0.0),
+            rocof_hz_s=rocof_hz_s,
             rocof_trip_hz_s=self._rocof_average.average(
                 instant_sample / self._settings.samples_per_second,
                 self._published_hz,
@@ -131,41 +135,40 @@ class Estimator:
 
     def _cycle_weights(self, bins: NDArray[np.intp]) -> NDArray[np.float32]:
         weights = self._bank.cycle_weights
-        shared = every(bins == bins[0])
-        return weights[int(bins[0])] if shared else weights[bins]
+        return weights[int(bins[0])] if alike(bins) else weights[bins]
 
     def _conditions(self, track: Track) -> Conditions:
         intake, phase = self._intake, track.phase
+        # False for a frequency that is no number, too.
+        in_span = np.abs(track.f_hz - self._settings.nominal_hz) <= SPAN_HZ
+        usual = phase.calm and intake.calm and not track.warm_up and every(in_span)
+        if usual and not some(track.low_voltage):
+            return Conditions.nothing(track.disagreement_hz)
         gaps = intake.missing_shares()
-        beyond_hz = np.abs(track.f_hz - self._settings.nominal_hz)
-        out_of_span = ~(beyond_hz <= SPAN_HZ)  # a frequency that is no number too
-        clock_free, clock_local = intake.clock_free, intake.clock_local
-        remarkable = (track.low_voltage, out_of_span, clock_free, clock_local, gaps)
         return Conditions(
             warm_up=np.full(self._streams, track.warm_up),
             hold=phase.hold,
             bridge=phase.bridge,
             overdue=phase.overdue,
             low_voltage=track.low_voltage,
-            out_of_span=out_of_span,
-            clock_free=clock_free,
-            clock_local=clock_local,
+            out_of_span=~in_span,
+            clock_free=intake.clock_free,
+            clock_local=intake.clock_local,
             voltage_gap=gaps[0],
             current_gap=gaps[1],
             held_s=np.where(phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
             disagreement_hz=track.disagreement_hz,
-            calm=phase.calm and not track.warm_up and not any(map(some, remarkable)),
         )
 
-    def _renew_prediction(self, phasors: ComplexArray, unmeasured: Mask) -> None:
+    def _renew_prediction(self, phasors: ComplexArray, conditions: Conditions) -> None:
         """Missing samples of the next block continue the newest whole measurement.
 
         What was estimated from mostly predicted samples would feed on itself, report after
         report, until it overflows: without a phasor the last period is repeated, which stays
         within what was measured.
         """
-        self._intake.prediction = Prediction(
-            phasor=np.where(unmeasured, 0.0, 2 * phasors),
-            f_hz=self._published_hz,
-            instant=self._intake.count - 1 - self._bank.bridge_delay,
-        )
+        phasor = 2 * phasors
+        if not conditions.calm:
+            phasor = np.where(conditions.voltage_gap > LARGEST_GAP, 0.0, phasor)
+        instant = self._intake.count - 1 - self._bank.bridge_delay
+        self._intake.prediction = Prediction(phasor, self._published_hz, instant)

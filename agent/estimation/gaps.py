@@ -12,11 +12,15 @@ costs less than 1 mHz.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation.arrays import ComplexArray, FloatArray
+
+SHORTEST_PERIOD: Final = 3.0
+"""Samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ def fill(
     flat = samples.reshape(channels, -1)
     gap = ~np.isfinite(block)
     missing = np.asarray(gap.any(axis=0))
-    period = rate_hz / prediction.f_hz
+    # Out of the filters' span a frequency is no measurement: look back no further than there is.
+    period = np.clip(rate_hz / prediction.f_hz, SHORTEST_PERIOD, before - 2)
     whole = np.floor(period).astype(np.intp)
     part = period - whole
     # v(t-T) lies between two samples: near whole samples ago, far one more. What the

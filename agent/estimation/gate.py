@@ -100,6 +100,8 @@ class EventGate:
         self._history = np.zeros((max(8, round(MEDIAN_S * ticks_per_second)), 3, streams))
         self._refresh = max(1, round(MEDIAN_REFRESH_S * ticks_per_second))
         self._medians = np.zeros((3, streams))
+        self._limits = np.broadcast_to(THRESHOLDS, (3, streams))
+        """Of the measures while nothing is held."""
         self._last_step = np.full(streams, NEVER, dtype=np.int64)
         self._event_start = np.full(streams, NEVER, dtype=np.int64)
         self._holding = np.zeros(streams, dtype=bool)
@@ -148,13 +150,20 @@ class EventGate:
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
         if self._ticks % self._refresh == 0:
-            ordered = np.sort(self._history, axis=0)
-            middle = len(ordered) // 2
-            self._medians = (ordered[-1 - middle] + ordered[middle]) / 2
+            self._refresh_medians()
         self._ticks += 1
-        fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
-        stepped: Mask = (sizes > np.maximum(fixed, ABOVE_MEDIAN * self._medians)).any(axis=0)
-        return stepped
+        limits = self._limits
+        if not self._calm:
+            fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
+            limits = np.maximum(fixed, ABOVE_MEDIAN * self._medians)
+        above: Mask = sizes > limits
+        return above.any(axis=0) if some(above) else self.quiet.began
+
+    def _refresh_medians(self) -> None:
+        ordered = np.sort(self._history, axis=0)
+        middle = len(ordered) // 2
+        self._medians = (ordered[-1 - middle] + ordered[middle]) / 2
+        self._limits = np.maximum(THRESHOLDS, ABOVE_MEDIAN * self._medians)
 
 
 def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
@@ -171,7 +180,9 @@ def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
         return np.where(measurable, step_measures(safe, negative), UNMEASURABLE)
     # e = X_k X_{k-2} / X_{k-1}².
     turn = positive[:, 0] * positive[:, 2] / positive[:, 1] ** 2
-    unbalance = negative / positive
-    change = np.abs(unbalance[:, 0] - unbalance[:, 2])
-    measures: FloatArray = np.array([np.angle(turn), np.log(np.abs(turn)), change])
+    ends = negative[:, ::2] / positive[:, ::2]
+    measures = np.empty((len(THRESHOLDS), len(turn)))
+    np.arctan2(turn.imag, turn.real, out=measures[0])
+    np.log(np.abs(turn), out=measures[1])
+    np.abs(ends[:, 0] - ends[:, 1], out=measures[2])
     return measures

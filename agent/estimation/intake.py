@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation import gaps
-from agent.estimation.arrays import FloatArray, every
+from agent.estimation.arrays import FloatArray, every, some
 from agent.estimation.bank import SPAN_HZ
 from agent.estimation.buffer import SampleBuffer
 from agent.estimation.settings import Settings
@@ -35,6 +35,8 @@ class Intake:
         self._last_gap = NEVER
         self._last_free = np.full(streams, NEVER, dtype=np.int64)
         self._last_local = np.full(streams, NEVER, dtype=np.int64)
+        self._remarkable = NEVER
+        """When anything but a sample of a global clock was last noted, for any stream."""
         self.count = 0
         """Engine samples received."""
         self.prediction = gaps.Prediction(
@@ -62,14 +64,22 @@ class Intake:
             history = self._buffer.newest(self._period)
             block = np.where(usable, block, np.float32(np.nan))
             block = gaps.fill(history, block, self.prediction, self.count, self._rate_hz)
-            self._last_gap = self.count + block.shape[-1]
+            self._last_gap = self._remarkable = self.count + block.shape[-1]
         self._buffer.append(block, missing)
         self.count += block.shape[-1]
 
     def note_clock(self, smp_synch: NDArray[np.integer]) -> None:
         """Remember which streams' samples were taken without a global clock, as of now."""
-        self._last_free[smp_synch == CLOCK_FREE] = self.count
-        self._last_local[smp_synch != CLOCK_GLOBAL] = self.count
+        local = smp_synch != CLOCK_GLOBAL
+        if some(local):
+            self._last_free[smp_synch == CLOCK_FREE] = self.count
+            self._last_local[local] = self.count
+            self._remarkable = max(self._remarkable, self.count)
+
+    @property
+    def calm(self) -> bool:
+        """Whether the window holds nothing but samples of a global clock, of every stream."""
+        return self.count - self._remarkable >= self._length
 
     @property
     def clock_free(self) -> NDArray[np.bool_]:

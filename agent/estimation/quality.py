@@ -54,6 +54,14 @@ class Conditions:
     calm: bool = False
     """No mask is set, no share missing and nothing held, for any stream."""
 
+    @classmethod
+    def nothing(cls, disagreement_hz: FloatArray) -> Conditions:
+        """All is calm."""
+        no, none = np.zeros(len(disagreement_hz), dtype=bool), np.zeros(len(disagreement_hz))
+        return cls(
+            no, no, no, no, no, no, no, no, none, none, none, disagreement_hz, calm=True
+        )  # fmt: skip
+
 
 _BITS: Final = np.array(
     [

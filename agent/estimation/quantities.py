@@ -19,7 +19,8 @@ class Quantities:
     Args:
         sequences: p_0 of the three sequences over three cycles, (3, streams).
         phasors: p_0 of each channel, (channels, streams).
-        fundamental: Mean square of each voltage's fundamental over one cycle.
+        fundamental: Two numbers whose squares sum to the mean square of each voltage's
+            fundamental over one cycle, (phases, streams, 2).
         samples: The newest cycle, (channels, streams, n); read at once.
         weights: One-cycle weights, (n,) where all streams share them, else (streams, n).
     """
@@ -28,7 +29,7 @@ class Quantities:
         self,
         sequences: ComplexArray,
         phasors: ComplexArray,
-        fundamental: FloatArray,
+        fundamental: NDArray[np.float32],
         samples: NDArray[np.float32],
         weights: NDArray[np.float32],
     ) -> None:
@@ -39,8 +40,9 @@ class Quantities:
         self._with_current = len(phasors) > PHASES
         self.v1_v: FloatArray = self._sequences_v[0]
         self.v_rms_v: FloatArray = self._rms[:PHASES].T
-        self.p_w = self.q_var = np.full(phasors.shape[1], np.nan)
-        if self._with_current:
+        if not self._with_current:
+            self.p_w = self.q_var = np.full(phasors.shape[1], np.nan)
+        else:
             products = samples[:PHASES] * samples[PHASES:]
             self.p_w = cycle_means(products, weights).sum(axis=0)
             self.q_var = TO_RMS**2 * reactive_power(phasors[:PHASES], phasors[PHASES:])
@@ -67,8 +69,9 @@ class Quantities:
     @property
     def thd(self) -> FloatArray:
         """Total distortion √(V² - V₁²)/V₁: everything in the cycle but its fundamental."""
-        residual = np.maximum(self._mean_square[:PHASES] - self._fundamental, 0.0)
-        reference = np.where(self._fundamental > 0, self._fundamental, np.inf)
+        fundamental = (self._fundamental.astype(np.float64) ** 2).sum(axis=-1)
+        residual = np.maximum(self._mean_square[:PHASES] - fundamental, 0.0)
+        reference = np.where(fundamental > 0, fundamental, np.inf)
         ratio: FloatArray = np.sqrt(residual / reference)
         return ratio.T
 

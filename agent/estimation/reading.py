@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.estimation.arrays import ComplexArray, FloatArray, every
+from agent.estimation.arrays import ComplexArray, FloatArray, alike
 from agent.estimation.bank import BRIDGE, COLUMNS, DETECTOR, MAIN, FilterBank
 from agent.estimation.phasors import frequency, frequency_and_rocof, sequences
 
@@ -21,6 +21,11 @@ class Reading:
         self._bank = bank
         self._window = window
         self.bins = bins
+        if alike(bins):
+            # One synchronous area: the usual case.
+            self._outputs, self._currents = self._products(int(bins[0]))
+            self._solve()
+            return
         channels, streams, _ = window.shape
         self._outputs = np.empty((PHASES, streams, bank.filters.shape[-1]), dtype=np.float32)
         self._currents = np.empty((channels - PHASES, streams, 2), dtype=np.float32)
@@ -33,32 +38,19 @@ class Reading:
 
     def _apply(self, streams: NDArray[np.intp]) -> None:
         bins = self.bins[streams]
-        first = int(bins[0])
-        if every(bins == first):
-            self._apply_one(first, streams)
-        else:
-            for chosen in np.unique(bins).tolist():
-                self._apply_one(chosen, streams[bins == chosen])
+        for chosen in np.unique(bins).tolist():
+            mine = streams[bins == chosen]
+            self._outputs[:, mine], self._currents[:, mine] = self._products(chosen, mine)
         self._solve()
 
-    def _apply_one(self, chosen: int, streams: NDArray[np.intp]) -> None:
-        """All filters to the voltages; of the currents only the phasors are wanted."""
+    def _products(
+        self, chosen: int, streams: NDArray[np.intp] | slice = slice(None)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """All filters on the voltages; of the currents only the phasors are wanted."""
         matrix, phasor = self._bank.filters[chosen], self._bank.filters.phasor(chosen)
-        newest = self._window[PHASES:, :, -len(phasor) :]
-        for rows, filters, outputs in (
-            (self._window[:PHASES], matrix, self._outputs),
-            (newest, phasor, self._currents),
-        ):
-            channels, everyone, length = rows.shape
-            if not channels:
-                continue
-            if len(streams) == everyone:
-                # Rows of the buffer in place: the usual case, one synchronous area.
-                product = rows.reshape(channels * everyone, length) @ filters
-                outputs[:] = product.reshape(outputs.shape)
-            else:
-                product = rows[:, streams].reshape(-1, length) @ filters
-                outputs[:, streams] = product.reshape(channels, len(streams), -1)
+        voltages = self._window[:PHASES, streams]
+        currents = self._window[PHASES:, streams, -len(phasor) :]
+        return _product(voltages, matrix), _product(currents, phasor)
 
     def _solve(self) -> None:
         self._functionals = _complex(self._outputs, COLUMNS)
@@ -95,14 +87,23 @@ class Reading:
     @property
     def phase_rad(self) -> FloatArray:
         """Phase of the positive sequence at the estimation instant."""
-        return np.angle(self._positive[:, MAIN.start])
+        positive = self._positive[:, MAIN.start]
+        return np.arctan2(positive.imag, positive.real)
 
     @property
-    def fundamental(self) -> FloatArray:
-        """Mean square of each voltage's fundamental over the newest cycle, (phases, streams)."""
-        pair = self._outputs[..., 2 * COLUMNS :].astype(np.float64)
-        power: FloatArray = (pair**2).sum(axis=-1)
-        return power
+    def fundamental_pair(self) -> NDArray[np.float32]:
+        """Two numbers of each voltage over the newest cycle, (phases, streams, 2).
+
+        Their squares sum to the mean square of its fundamental.
+        """
+        return self._outputs[..., 2 * COLUMNS :]
+
+
+def _product(rows: NDArray[np.float32], filters: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (channels, streams, n) times filters (n, columns); in place where rows are whole."""
+    channels, streams, length = rows.shape
+    flat = rows.reshape(channels * streams, length)
+    return (flat @ filters).reshape(channels, streams, filters.shape[-1])
 
 
 def _complex(outputs: NDArray[np.float32], columns: int) -> ComplexArray:

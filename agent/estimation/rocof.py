@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agent.estimation.arrays import FloatArray, Mask
+from agent.estimation.arrays import FloatArray, Mask, every
 
 
 class RocofAverage:
@@ -15,18 +15,22 @@ class RocofAverage:
         self._f_hz = np.full((self._ticks + 1, streams), np.nan)
         self._instant_s = np.zeros(self._ticks + 1)
         self._count = 0
+        self._unbroken = 0
+        """Newest frequencies that were measured of every stream."""
 
     def average(self, instant_s: float, f_hz: FloatArray, measured: Mask) -> FloatArray:
         """Add one frequency and give the mean ROCOF; NaN until the window is all measured."""
         length = self._ticks + 1
         newest, oldest = self._count % length, (self._count + 1) % length
-        self._f_hz[newest] = np.where(measured, f_hz, np.nan)
+        whole = every(measured)
+        self._unbroken = self._unbroken + 1 if whole else 0
+        self._f_hz[newest] = f_hz if whole else np.where(measured, f_hz, np.nan)
         self._instant_s[newest] = instant_s
         self._count += 1
         if self._count < length:
             return np.full(f_hz.shape, np.nan)
         elapsed_s = instant_s - self._instant_s[oldest]
-        change = self._f_hz[newest] - self._f_hz[oldest]
-        whole = np.isfinite(self._f_hz).all(axis=0)
-        rate: FloatArray = np.where(whole, change / elapsed_s, np.nan)
-        return rate
+        rate: FloatArray = (self._f_hz[newest] - self._f_hz[oldest]) / elapsed_s
+        if self._unbroken >= length:
+            return rate
+        return np.where(np.isfinite(self._f_hz).all(axis=0), rate, np.nan)

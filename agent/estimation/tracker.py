@@ -120,9 +120,11 @@ class FrequencyTracker:
         )
 
     def _advance_events(self, reading: Reading, low_voltage: Mask, newest: int) -> Phase:
+        if not self._gated:
+            return self._gate.quiet
         measures = step_measures(reading.cycles, reading.cycles_negative)
         if newest >= self._warm_at:
-            return self._gate.advance(newest, self._gated * measures, low_voltage & self._gated)
+            return self._gate.advance(newest, measures, low_voltage)
         if newest > self._quiet_at:
             self._gate.learn(measures)
         return self._gate.quiet

@@ -201,6 +201,8 @@ def at_one_instant(
     newest_s = max((r.instant_s for r in readings.values()), default=0.0)
     near = [r.instant_s for r in readings.values() if newest_s - r.instant_s <= TRAIL_S]
     at_s = min(near, default=0.0)
+    if at_s == newest_s:
+        return dict(readings)
     return {
         name: replace(reading, f_hz=frequency_at(sources[name].trail, at_s, reading.f_hz))
         for name, reading in readings.items()

@@ -71,11 +71,16 @@ class ProcessBusReader:
 
     def step(self) -> Iterator[Message]:
         """Take what waits; yield what became of it, GOOSE first."""
+        together: dict[str, Measurement] = {}
         for message in self._messages():
-            if isinstance(message, Measurement):
-                yield from self._vote.judge(message)
-            else:
+            if not isinstance(message, Measurement):
                 yield message
+                continue
+            if message.source in together:
+                yield from self._vote.judge(together.values())
+                together.clear()
+            together[message.source] = message
+        yield from self._vote.judge(together.values())
 
     def _messages(self) -> Iterator[Message]:
         begun_s = self._timeline.now_s()

@@ -71,19 +71,26 @@ class Frames:
         start = int(self.start[index])
         return self.buffer[start : start + int(self.length[index])].tobytes()
 
-    def rows(self, which: NDArray[np.intp] | slice, width: int) -> ByteArray:
-        """Copy `width` bytes of some frames into the rows of a new array.
+    def parts(self, *places: tuple[int, int]) -> list[ByteArray]:
+        """Copy the same parts of every frame into the rows of new arrays.
 
         The caller knows that the frames are that long; at most `SLACK` - 1 bytes beyond them
         may be asked for, and hold anything.
+
+        Args:
+            places: Offset and width of each part.
         """
-        start = self.start[which]
-        if not len(start):
-            return np.zeros((0, width), dtype=np.uint8)
-        step = int(start[1] - start[0]) if len(start) > 1 else width
-        if step > 0 and every(start[1:] - start[:-1] == step):
+        start, count = self.start, len(self.start)
+        step = int(start[1] - start[0]) if count > 1 else 1
+        if count and step > 0 and every(start[1:] - start[:-1] == step):
             # Slots of a ring, records of a file: one stride, no index.
-            return pieces(self.buffer, int(start[0]), step, len(start), width)
+            first = int(start[0])
+            return [
+                pieces(self.buffer, first + offset, step, count, width) for offset, width in places
+            ]
+        return [self._gathered(start + offset, width) for offset, width in places]
+
+    def _gathered(self, start: IntArray, width: int) -> ByteArray:
         windows = np.lib.stride_tricks.as_strided(
             self.buffer, (len(self.buffer) - width + 1, width), (1, 1), writeable=False
         )

@@ -41,6 +41,8 @@ CONFLICT: Final = 4
 _SYNCH_SHIFT: Final = 4
 _DOUBTFUL: Final = QUESTIONABLE | TEST | CONFLICT
 _GLOBAL: Final = 2 << _SYNCH_SHIFT
+_SYNCH_MARK: Final = (np.minimum(np.arange(256), 3) << _SYNCH_SHIFT).astype(np.uint8)
+"""What each smpSynch adds to a sample's marks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +167,18 @@ class Group:
             marks: `QUESTIONABLE` and `TEST` bits.
             smp_synch: Of each sample.
         """
+        self._reached = None
+        rows = len(self.tracks)
+        values = values[:, : self._values.shape[2]]
+        marks |= _SYNCH_MARK[smp_synch]
+        if self._store_stretch(index * rows + row, arrival_s, values, marks):
+            # One turn of the rows at the end has the newest of each.
+            newest = row[-rows:]
+            self._accepted += np.bincount(row, minlength=rows)
+            self._head[newest] = np.maximum(self._head[newest], index[-rows:])
+            self._last_arrival[newest] = arrival_s[-rows:]
+            self._synch[newest] = smp_synch[-rows:]
+            return
         fits = (index >= self._pushed) & (index < self._pushed + self._capacity // 2)
         if not every(fits):
             self._count_late(row[~fits], arrival_s[~fits])
@@ -172,20 +186,47 @@ class Group:
             values, marks, smp_synch = values[fits], marks[fits], smp_synch[fits]
         if not len(row):
             return
-        self._reached = None
-        rows = len(self.tracks)
-        place = (index % self._capacity) * rows + row
-        values = values[:, : self._values.shape[2]]
-        marks |= np.minimum(smp_synch, 3).astype(np.uint8) << _SYNCH_SHIFT
         self._accepted += np.bincount(row, minlength=rows)
-        if self._store(place, row, arrival_s, values, marks):
-            # One turn of the rows at the end has the newest of each.
-            row, index = row[-rows:], index[-rows:]
-            self._head[row] = np.maximum(self._head[row], index)
-        else:
-            np.maximum.at(self._head, row, index)
-        self._last_arrival[row] = arrival_s[-len(row) :]
-        self._synch[row] = smp_synch[-len(row) :]
+        self._store((index % self._capacity) * rows + row, row, arrival_s, values, marks)
+        np.maximum.at(self._head, row, index)
+        self._last_arrival[row] = arrival_s
+        self._synch[row] = smp_synch
+
+    def _store_stretch(
+        self,
+        line: NDArray[np.int64],
+        arrival_s: NDArray[np.float64],
+        values: NDArray[np.float32],
+        marks: NDArray[np.uint8],
+    ) -> bool:
+        """Write samples that come in the order of the grid; the usual case.
+
+        Args:
+            line: Place of each on the grid if it went on for ever.
+            arrival_s: Bus time of its frame.
+            values: (n, channels).
+            marks: Those of its quality and synchronisation.
+
+        Returns:
+            Whether they do: one stretch of the grid that has room and holds nothing yet.
+        """
+        count, rows = len(line), len(self.tracks)
+        if not count:
+            return True
+        first, last = int(line[0]), int(line[-1])
+        if last != first + count - 1 or not every(line[1:] - line[:-1] == 1):
+            return False
+        if first < self._pushed * rows or last >= (self._pushed + self._capacity // 2) * rows:
+            return False
+        begin = first % (self._capacity * rows)
+        run = slice(begin, begin + count)
+        arrival = self._arrival.reshape(-1)
+        if run.stop > len(arrival) or some(arrival[run]):
+            return False
+        self._values.reshape(-1, values.shape[1])[run] = values
+        arrival[run] = arrival_s
+        self._marks.reshape(-1)[run] = marks
+        return True
 
     def _store(
         self,
@@ -194,32 +235,21 @@ class Group:
         arrival_s: NDArray[np.float64],
         values: NDArray[np.float32],
         marks: NDArray[np.uint8],
-    ) -> bool:
-        """Write to places of the flat grid; look for samples that come a second time.
-
-        Returns:
-            Whether it was the usual case: one stretch of the grid, nothing twice.
-        """
+    ) -> None:
+        """Write to places of the flat grid; look for samples that come a second time."""
         flat_values = self._values.reshape(-1, values.shape[1])
         flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
-        first, count = int(place[0]), len(place)
-        run = slice(first, first + count)
-        in_step = int(place[-1]) == first + count - 1 and every(place[1:] - place[:-1] == 1)
-        if in_step and not some(flat_arrival[run]):
-            flat_values[run], flat_arrival[run], flat_marks[run] = values, arrival_s, marks
-            return True
         again = flat_arrival[place] > 0
         if some(again):
             marks[again] |= self._conflict(place[again], row[again], values[again])
         flat_values[place] = values
         flat_arrival[place] = arrival_s
         flat_marks[place] = marks
-        turn = np.arange(count, dtype=np.uint32)
+        turn = np.arange(len(place), dtype=np.uint32)
         self._turn[place] = turn
         if some(self._turn[place] != turn):
             twice = self._conflict(place, row, values) > 0
             flat_marks[place[twice]] |= CONFLICT
-        return False
 
     def _conflict(
         self, place: NDArray[np.int64], row: NDArray[np.int64], values: NDArray[np.float32]
@@ -264,25 +294,35 @@ class Group:
         newest = self.schedule.due
         while self._pushed <= newest:
             self._push(min(newest + 1, self._pushed + self._capacity // 4))
-        if some(self._last_needed > 0):
-            self.schedule.learn(float(self._last_needed.max()) - self.tracks[0].offset_s)
-        # Frames still come, but never in time: its clock has drifted or was set.
-        absent = self._live & (self._head < newest)
-        talking = self._last_arrival > self._seen_arrival
-        self._behind = np.where(absent & talking, self._behind + 1, 0)
-        self._seen_arrival = self._last_arrival.copy()
+        needed = self._last_needed
+        newest_s = float(needed.max())
+        if newest_s > 0:
+            self.schedule.learn(newest_s - self.tracks[0].offset_s)
+        self._note_absent(self._head < newest)
         self.schedule.advance()
         self._first_s = 0.0
         questionable, self._questionable = self._questionable, np.zeros_like(self._questionable)
         return GroupReport(
             instant_s=(newest - self._delay_samples) / self.rate_hz,
             estimates=self._estimator.report(),
-            arrival_s=np.where(self._last_needed > 0, self._last_needed, self._last_arrival),
+            arrival_s=needed if every(needed) else np.where(needed, needed, self._last_arrival),
             smp_synch=self._synch.copy(),
             questionable=questionable,
             dark=self._doubt > 0,
             live=self._live.copy(),
         )
+
+    def _note_absent(self, absent: NDArray[np.bool_]) -> None:
+        """Count reports of streams whose frames still come, but never in time.
+
+        Their clock has drifted or was set.
+        """
+        if some(absent):
+            talking = self._last_arrival > self._seen_arrival
+            self._behind = np.where(absent & talking & self._live, self._behind + 1, 0)
+        else:
+            self._behind.fill(0)
+        self._seen_arrival = self._last_arrival.copy()
 
     def _push(self, end: int) -> None:
         begin = self._pushed % self._capacity
@@ -300,13 +340,15 @@ class Group:
         arrival, values, marks = self._arrival[place], self._values[place], self._marks[place]
         came = arrival > 0
         whole = every(came)
-        if not whole or some(marks & _DOUBTFUL):
+        usual = whole and every(marks == _GLOBAL)
+        if not whole or (not usual and some(marks & _DOUBTFUL)):
             self._note_marks(came, values, marks)
         dark = self._darkness(came, count, whole)
         if not whole and (some(dark) or not every(self._live)):
             values = values.copy()
             values[:, ~self._live | dark] = 0.0
-        self._estimator.push(values.transpose(1, 2, 0), self._worst_synch(marks, came, whole))
+        synch = None if usual else self._worst_synch(marks, came)
+        self._estimator.push(values.transpose(1, 2, 0), synch)
         self._count(came, arrival, whole)
         self._last_needed = arrival[-1].copy()
         arrival[:] = 0.0
@@ -339,11 +381,9 @@ class Group:
         return dark
 
     def _worst_synch(
-        self, marks: NDArray[np.uint8], came: NDArray[np.bool_], whole: bool
+        self, marks: NDArray[np.uint8], came: NDArray[np.bool_]
     ) -> NDArray[np.integer]:
         """Of each row: 0 if any sample was free, 1 if any was of a local clock."""
-        if whole and every(marks == _GLOBAL):
-            return np.full(marks.shape[1], 2)
         synch = marks >> _SYNCH_SHIFT
         free = (came & (synch == 0)).any(axis=0)
         local = (came & (synch != 0) & (synch != 2)).any(axis=0)

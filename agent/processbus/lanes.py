@@ -38,11 +38,13 @@ class Lanes:
     Attributes:
         of_entry: Lane of each entry. `row_of_entry`: its row in the lane's group.
         lanes: By number.
+        only: The lane of all entries where they share one.
     """
 
     of_entry: NDArray[np.int64] = field(default_factory=_no_numbers)
     row_of_entry: NDArray[np.int64] = field(default_factory=_no_numbers)
     lanes: list[Lane] = field(default_factory=list)
+    only: int | None = None
 
     def rebuild(self, table: TrackTable, groups: Sequence[Group]) -> None:
         """Look everything up again."""
@@ -64,5 +66,6 @@ class Lanes:
             of_entry.append(lane)
             row_of_entry.append(row)
         self.lanes = lanes
+        self.only = of_entry[0] if len(set(of_entry)) == 1 else None
         self.of_entry = np.array(of_entry, dtype=np.int64)
         self.row_of_entry = np.array(row_of_entry, dtype=np.int64)

@@ -25,6 +25,7 @@ from agent.processbus.tracks import (
     TrackRules,
     TrackTable,
     sample_index,
+    sample_places,
 )
 
 GATHER_S: Final = 0.03
@@ -154,10 +155,10 @@ class Pipeline:
 
     def _place(self, block: SampleBlock) -> None:
         bus_s = self.timeline.bus_s(block.time_ns)
-        lane = self._lanes.of_entry[block.entry]
-        if every(lane == lane[0]):
-            self._take(int(lane[0]), block, bus_s)
+        if self._lanes.only is not None:
+            self._take(self._lanes.only, block, bus_s)
             return
+        lane = self._lanes.of_entry[block.entry]
         for number in np.unique(lane).tolist():
             mine = lane == number
             self._take(number, block.select(mine), bus_s[mine])
@@ -233,9 +234,9 @@ class Pipeline:
 
     def _write(self, lane: Lane, block: SampleBlock, bus_s: NDArray[np.float64]) -> None:
         group = lane.group
-        offset_s = group.tracks[0].offset_s
-        index = sample_index(group.rate_hz, block.smp_cnt, bus_s, offset_s)
-        off_grid_s = bus_s - offset_s - index / group.rate_hz
+        index, off_grid_s = sample_places(
+            group.rate_hz, block.smp_cnt, bus_s, group.tracks[0].offset_s
+        )
         sane = np.abs(off_grid_s) < LARGEST_OFF_GRID_S
         if not every(sane):
             self.counters.off_grid += int((~sane).sum())

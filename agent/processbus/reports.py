@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from agent.estimation import Quality
+from agent.estimation.arrays import some
 from agent.messages import Measurement, Validity
 from agent.processbus.groups import Group, GroupReport
 from agent.processbus.timeline import Timeline
@@ -50,10 +51,10 @@ def measurements(
         report.arrival_s.tolist(),
         estimates.uncertainty_hz.tolist(),
         estimates.v_rms_v.tolist(),
-        (export_sign * estimates.p_w).tolist(),
-        (export_sign * estimates.q_var).tolist(),
+        estimates.p_w.tolist(),
+        estimates.q_var.tolist(),
         report.smp_synch.tolist(),
-        np.where(np.isnan(estimates.rocof_trip_hz_s), 0.0, estimates.rocof_trip_hz_s).tolist(),
+        estimates.rocof_trip_hz_s.tolist(),
         estimates.v1_phase_rad.tolist(),
         strict=True,
     )
@@ -78,10 +79,10 @@ def measurements(
                 published_s=published_s,
                 uncertainty_hz=uncertainty_hz,
                 v_phase_v=tuple(v_rms_v),
-                p_w=_known(p_w),
-                q_var=_known(q_var),
+                p_w=_known(export_sign * p_w),
+                q_var=_known(export_sign * q_var),
                 smp_synch=smp_synch,
-                rocof_trip_hz_s=rocof_trip_hz_s,
+                rocof_trip_hz_s=_known(rocof_trip_hz_s) or 0.0,
                 v1_phase_rad=v1_phase_rad,
             ),
         )
@@ -90,6 +91,8 @@ def measurements(
 def _worst(report: GroupReport) -> np.ndarray:
     """Quality codes, with what doubtful or absent samples make of a report."""
     quality = report.estimates.quality
+    if not some(report.questionable) and not some(report.dark):
+        return quality
     doubtful = report.questionable & (quality == _GOOD)
     return np.where(report.dark, _INVALID, np.where(doubtful, _QUESTIONABLE, quality))
 

@@ -293,10 +293,18 @@ def counter_offset_s(rate_hz: int, smp_cnt: NDArray[np.int64], bus_s: NDArray[np
 def sample_index(
     rate_hz: int, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64], offset_s: float
 ) -> NDArray[np.int64]:
-    """Return each sample's index: samples since 1970 of a counter that starts on the second.
+    """Return each sample's index: samples since 1970 of a counter that starts on the second."""
+    return sample_places(rate_hz, smp_cnt, bus_s, offset_s)[0]
+
+
+def sample_places(
+    rate_hz: int, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64], offset_s: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return each sample's index, and how long after it was due it came.
 
     The counter gives the place in its second and the arrival the second, so gaps of any length,
     wraps and reordering need no state.
     """
-    second = np.rint(bus_s - offset_s - smp_cnt / rate_hz)
-    return second.astype(np.int64) * rate_hz + smp_cnt
+    begun_s = bus_s - offset_s - smp_cnt / rate_hz
+    second = np.rint(begun_s)
+    return second.astype(np.int64) * rate_hz + smp_cnt, begun_s - second

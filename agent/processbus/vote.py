@@ -7,7 +7,7 @@ judged with what only this process knows, its phase.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -42,29 +42,39 @@ class SourceVote:
     _suspects: dict[str, float] = field(default_factory=dict)
     _forget_s: float = -math.inf
 
-    def judge(self, message: Measurement) -> Iterator[Message]:
-        """Yield the measurement, `invalid` if its source is set aside, and alarms that change."""
-        name, now_s = message.source, message.published_s
-        self._readings[name] = Reading(
-            f_hz=message.f_hz,
-            quality=_QUALITY[message.quality],
-            instant_s=message.t_utc_s,
-            arrived_s=now_s,
-            phase_rad=message.v1_phase_rad,
-        )
+    def judge(self, together: Collection[Measurement]) -> Iterator[Message]:
+        """Yield measurements, `invalid` if their source is set aside, and alarms that change.
+
+        Args:
+            together: What became known at once, at most one of each source.
+        """
+        newest = max(together, key=lambda m: m.published_s, default=None)
+        if newest is None:
+            return
+        now_s = newest.published_s
+        for message in together:
+            self._readings[message.source] = Reading(
+                f_hz=message.f_hz,
+                quality=_QUALITY[message.quality],
+                instant_s=message.t_utc_s,
+                arrived_s=message.published_s,
+                phase_rad=message.v1_phase_rad,
+            )
         if now_s >= self._forget_s:
             self._forget_s = now_s + self.settings.oldest_s
             self._forget(now_s)
-        recent = self._readings
-        if not 2 <= len(recent) <= MOST_SOURCES:
-            yield message
+        if not 2 <= len(self._readings) <= MOST_SOURCES:
+            yield from together
             return
-        self._state, vote = step(self.settings, self._state, recent, now_s)
-        # Of two that contradict each other neither is the liar for certain: the control decides.
-        outvoted = name in vote.set_aside and len(vote.sources) > 0
-        yield msgspec.structs.replace(message, quality=Validity.INVALID) if outvoted else message
+        self._state, vote = step(self.settings, self._state, self._readings, now_s)
+        for message in together:
+            # Of two that contradict each other neither is the liar for certain: control decides.
+            if message.source in vote.set_aside and vote.sources:
+                yield msgspec.structs.replace(message, quality=Validity.INVALID)
+            else:
+                yield message
         reasons = {n: suspicion.value for n, suspicion in vote.set_aside.items()}
-        yield from self._alarms(reasons, message.t_utc_s)
+        yield from self._alarms(reasons, newest.t_utc_s)
 
     def _forget(self, now_s: float) -> None:
         oldest_s = now_s - self.settings.oldest_s

@@ -112,7 +112,7 @@ def write_pcap(path, frames: Frames) -> None:
     head = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1)
     lengths = set(frames.length.tolist())
     (length,) = lengths
-    rows = frames.rows(slice(None), length)
+    rows = frames.parts((0, length))[0]
     records = np.empty((len(rows), 16 + length), dtype=np.uint8)
     fields = np.stack(
         [

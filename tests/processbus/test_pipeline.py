@@ -91,7 +91,7 @@ def test_duplicates_and_reordering_change_nothing_and_are_counted(player, unit):
 def with_redundancy_trailer(frames):
     """Every frame on both LANs of a PRP network: sequence, LAN and size, suffix (IEC 62439-3)."""
     length = int(frames.length[0])
-    rows = frames.rows(slice(None), length)
+    rows = frames.parts((0, length))[0]
     size = length - 14 + 6
     parts = []
     for lan, delay_ns in ((0xA000, 0), (0xB000, 40_000)):

@@ -10,15 +10,21 @@ from agent.processbus.vote import SourceVote
 GOOD = Measurement("A", 0.0, 50.0, 0.0, 230.0, Validity.GOOD, 0.0, 0.0)
 
 
-def play(vote, seconds, **f_hz):
+def play(vote, seconds, one_by_one=False, **f_hz):
     out = []
     for tick in range(int(seconds * 50)):
         at_s = tick * 0.02
-        for name, value in f_hz.items():
-            message = msgspec.structs.replace(
+        together = [
+            msgspec.structs.replace(
                 GOOD, source=name, f_hz=value(at_s), t_utc_s=at_s, published_s=at_s
             )
-            out += list(vote.judge(message))
+            for name, value in f_hz.items()
+        ]
+        if one_by_one:
+            for message in together:
+                out += list(vote.judge([message]))
+        else:
+            out += list(vote.judge(together))
     return out
 
 
@@ -32,8 +38,11 @@ def test_a_single_source_is_never_judged(vote):
     assert {m.quality for m in out} == {Validity.GOOD}
 
 
-def test_one_of_three_that_strays_is_invalid_after_200_ms_and_an_alarm_tells(vote):
-    out = play(vote, 2, A=lambda t: 50.0, B=lambda t: 50.001, C=lambda t: 50.0 + 0.05 * (t > 1))
+@pytest.mark.parametrize("one_by_one", [False, True], ids=["a group", "groups apart"])
+def test_one_of_three_that_strays_is_invalid_after_200_ms_and_an_alarm_tells(vote, one_by_one):
+    out = play(
+        vote, 2, one_by_one, A=lambda t: 50.0, B=lambda t: 50.001, C=lambda t: 50.0 + 0.05 * (t > 1)
+    )
     measured = [m for m in out if isinstance(m, Measurement)]
     assert {m.quality for m in measured if m.source != "C"} == {Validity.GOOD}
     invalid = [m.t_utc_s for m in measured if m.quality is Validity.INVALID]

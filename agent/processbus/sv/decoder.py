@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import DecodeError
-from agent.estimation.arrays import every
+from agent.estimation.arrays import alike, every
 from agent.processbus.frames import (
     ETHERTYPE_SV,
     MAX_FRAME,
@@ -100,20 +100,28 @@ class SvDecoder:
     def decode(self, frames: Frames) -> Iterator[SampleBlock]:
         """Yield the samples of all SV frames; others are left out."""
         self._left = self._budget
+        if not len(frames):
+            return
+        first = int(frames.length[0])
+        if MIN_FRAME <= first <= MAX_FRAME and alike(frames.length):
+            # Merging units of one make: the usual case.
+            self.counters.frames += len(frames)
+            yield from self._decode_length(frames, first)
+            return
         sane = (frames.length >= MIN_FRAME) & (frames.length <= MAX_FRAME)
         if not every(sane):
             self._refuse("length", int((~sane).sum()))
             frames = frames.select(sane)
-        if not len(frames):
-            return
         self.counters.frames += len(frames)
-        present = np.flatnonzero(np.bincount(frames.length))
-        for length in present.tolist():
-            group = frames if len(present) == 1 else frames.select(frames.length == length)
-            yield from self._decode_length(group, length)
+        for length in np.unique(frames.length).tolist():
+            yield from self._decode_length(frames.select(frames.length == length), length)
 
     def _decode_length(self, frames: Frames, length: int) -> Iterator[SampleBlock]:
-        rows = frames.rows(slice(None), words_in(length) * WORD)
+        as_before = self._as_before(frames, length)
+        if as_before is not None:
+            yield as_before
+            return
+        (rows,) = frames.parts((0, words_in(length) * WORD))
         words = rows.view(np.uint64)
         number = np.full(len(frames), -1, dtype=np.int64)
         unknown = self._recognise(words, frames.vlan, number, self._shapes.get(length, []))
@@ -130,6 +138,23 @@ class SvDecoder:
             self._give_up(frames, unknown)
         for shape in self._shapes.get(length, []):
             yield from self._extract(shape, rows, frames, number)
+
+    def _as_before(self, frames: Frames, length: int) -> SampleBlock | None:
+        """Samples of frames that are all of one known shape, in the order seen last.
+
+        Only what is compared and what is wanted is copied.
+        """
+        shape = next((s for s in self._shapes.get(length, []) if s.in_order), None)
+        if shape is None or len(shape.layout.asdus) > 1:
+            return None
+        place = shape.layout.asdus[0]
+        samples = (place.samples, shape.layout.data_length)
+        head, data = frames.parts((0, shape.span * WORD), samples)
+        number = shape.as_before(head.view(np.uint64), frames.vlan)
+        if number is None:
+            return None
+        self.counters.decoded += len(frames)
+        return _only_asdu(place, head, data, frames.time_ns, number)
 
     def _recognise(
         self,
@@ -206,7 +231,9 @@ class SvDecoder:
         self.counters.decoded += len(rows)
         asdus, size = shape.layout.asdus, shape.layout.data_length
         if len(asdus) == 1:
-            yield _only_asdu(asdus[0], size, rows, time_ns, number)
+            begin, width = asdus[0].samples, rows.shape[1]
+            data = pieces(rows.reshape(-1), begin, width, len(rows), size)
+            yield _only_asdu(asdus[0], rows, data, time_ns, number)
             return
         count = len(rows) * len(asdus)
         smp_cnt = np.empty((len(rows), len(asdus)), dtype=np.int64)
@@ -227,18 +254,20 @@ class SvDecoder:
 
 def _only_asdu(
     place: AsduPlace,
-    size: int,
-    rows: NDArray[np.uint8],
+    head: NDArray[np.uint8],
+    data: NDArray[np.uint8],
     time_ns: IntArray,
     number: NDArray[np.int64],
 ) -> SampleBlock:
-    """Samples of frames with one ASDU; the data are copied to where they are aligned."""
-    count, width = rows.shape
-    smp_cnt = np.ndarray((count,), ">u2", rows.data, place.smp_cnt, (width,)).astype(np.int64)
-    return SampleBlock(
-        entry=number,
-        smp_cnt=smp_cnt,
-        smp_synch=rows[:, place.smp_synch],
-        time_ns=time_ns,
-        data=pieces(rows.reshape(-1), place.samples, width, count, size),
-    )
+    """Samples of frames with one ASDU.
+
+    Args:
+        place: Of its fields.
+        head: Each frame, at least as far as its samples.
+        data: The samples of each, by themselves, where they are aligned.
+        time_ns: Of each frame.
+        number: Of each frame's entry.
+    """
+    count, width = head.shape
+    smp_cnt = np.ndarray((count,), ">u2", head.data, place.smp_cnt, (width,)).astype(np.int64)
+    return SampleBlock(number, smp_cnt, head[:, place.smp_synch], time_ns, data)

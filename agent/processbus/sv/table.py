@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.estimation.arrays import every, some
+from agent.estimation.arrays import alike, every, some
 from agent.processbus.frames import BATCH, UNTAGGED
 from agent.processbus.sv.layout import SvLayout
 
@@ -41,7 +41,7 @@ class _Sequence:
 
     Attributes:
         turn: Rows of whole periods.
-        kept: Their kept words, twice in a row, so that it can begin anywhere: (2 turn, words).
+        kept: Their kept words, twice in a row, so that it can begin anywhere: (2 turn, span).
         numbers: Their entries, again and again, for a batch that begins anywhere.
         mask: Of one turn, flat.
         vlan_id: Of all of them.
@@ -54,7 +54,11 @@ class _Sequence:
     vlan_id: int
 
     def find(self, rows: WordArray) -> NDArray[np.int64] | None:
-        """Return the entries of rows that begin anywhere in the sequence, if all agree."""
+        """Return the entries of rows that begin anywhere in the sequence, if all agree.
+
+        Args:
+            rows: Words of each as far as the span, (n, span).
+        """
         turn = self.turn
         first = rows[0] & self.mask[: rows.shape[1]]
         begins = (self.kept[:turn] == first).all(axis=1)
@@ -98,12 +102,13 @@ class Shape:
         layout: Of one of them; offsets are the same in all.
         length: Frame length.
         mask: Ones where octets never change, one word each.
+        span: Words up to the last of which some octet never changes: those that are compared.
     """
 
     layout: SvLayout
     length: int
     mask: WordArray
-    _span: int = 0
+    span: int = 0
     _hashes: WordArray = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     _known: WordArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint64))
     _numbers: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -124,7 +129,7 @@ class Shape:
             layout,
             length,
             words,
-            _span=span,
+            span=span,
             _known=np.zeros((0, span), dtype=np.uint64),
             _factors=factors[: span + 1],
         )
@@ -141,7 +146,7 @@ class Shape:
 
     def add(self, row: WordArray, vlan: int, number: int) -> None:
         """Learn one frame as entry `number` of the caller's table."""
-        kept = row[: self._span] & self.mask[: self._span]
+        kept = row[: self.span] & self.mask[: self.span]
         vlan_id = vlan_ids(np.array([vlan]))
         hashed = self._hash(kept[np.newaxis], vlan_id)
         at = int(np.searchsorted(self._hashes, hashed[0]))
@@ -153,7 +158,7 @@ class Shape:
 
     def different(self, rows: WordArray, vlan: NDArray[np.int64]) -> NDArray[np.intp]:
         """Return the first row of each stream, in order; two may be of one (equal hashes)."""
-        kept = rows[:, : self._span] & self.mask[: self._span]
+        kept = rows[:, : self.span] & self.mask[: self.span]
         _, first = np.unique(self._hash(kept, vlan_ids(vlan)), return_index=True)
         return np.sort(first)
 
@@ -163,10 +168,11 @@ class Shape:
         Merging units send in the same order sample after sample: the order seen last is tried
         first, and is good only if every kept word of every row agrees.
         """
-        expected = self._as_before(rows, vlan)
-        if expected is not None:
-            return expected
-        kept = rows[:, : self._span] & self.mask[: self._span]
+        if self.in_order:
+            expected = self.as_before(np.ascontiguousarray(rows[:, : self.span]), vlan)
+            if expected is not None:
+                return expected
+        kept = rows[:, : self.span] & self.mask[: self.span]
         vlan_id = vlan_ids(vlan)
         at = self._search(kept, vlan_id)
         same = (kept == self._known[at]).all(axis=1) & (vlan_id == self._vlans[at])
@@ -175,25 +181,34 @@ class Shape:
         found: NDArray[np.int64] = np.where(same, self._numbers[at], -1)
         return found
 
-    def _as_before(self, rows: WordArray, vlan: NDArray[np.int64]) -> NDArray[np.int64] | None:
+    @property
+    def in_order(self) -> bool:
+        """Whether an order was seen that is worth to be tried first."""
+        return self._sequence is not None
+
+    def as_before(self, head: WordArray, vlan: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Return the entries of frames that come in the order seen last, None if one does not.
+
+        Args:
+            head: Words of each frame as far as the span, (n, span).
+            vlan: TCI of each.
+        """
         sequence = self._sequence
-        if sequence is None or some(vlan != vlan[0]):
+        if sequence is None or not alike(vlan):
             return None
         if int(vlan_ids(vlan[:1])[0]) != sequence.vlan_id:
             return None
-        return sequence.find(rows)
+        return sequence.find(head)
 
     def _sequence_of(self, period: NDArray[np.intp], vlan_id: int) -> _Sequence | None:
         if not len(period):
             return None
         order = np.tile(period, -(-_TILE // len(period)))
-        kept = np.zeros((len(order), len(self.mask)), dtype=np.uint64)
-        kept[:, : self._span] = self._known[order]
         return _Sequence(
             len(order),
-            np.tile(kept, (2, 1)),
+            np.tile(self._known[order], (2, 1)),
             np.resize(self._numbers[order], BATCH + len(order)),
-            np.tile(self.mask, len(order)),
+            np.tile(self.mask[: self.span], len(order)),
             vlan_id,
         )
 
@@ -204,8 +219,8 @@ class Shape:
         return np.asarray(at, dtype=np.intp)
 
     def _hash(self, kept: WordArray, vlan_id: NDArray[np.int64]) -> WordArray:
-        total: WordArray = vlan_id.view(np.uint64) * self._factors[self._span]
-        for word in range(self._span):
+        total: WordArray = vlan_id.view(np.uint64) * self._factors[self.span]
+        for word in range(self.span):
             total += kept[:, word] * self._factors[word]
         return total
 
