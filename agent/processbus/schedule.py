@@ -8,7 +8,9 @@ from agent.estimation import Settings
 
 SILENCE_S: Final = 0.015
 """Report without any sample when none has come this long after it was taken."""
-DELAY_DECAY: Final = 0.02
+RISE_S: Final = 0.0005
+DECAY: Final = 0.02
+"""At most so much more, or such a part less, is expected of the next arrival."""
 MARGIN_S: Final = 0.0002
 """From the usual arrival of the newest sample to the look for it."""
 
@@ -54,11 +56,12 @@ class Schedule:
     def learn(self, arrival_s: float) -> None:
         """Follow how long after it is taken the newest sample arrives.
 
-        Up at once and down slowly: a wake-up that comes too early costs more than a late one.
+        Up fast and down slowly: a wake-up that comes too early costs more than a late one. But a
+        single frame that was held up must not make the next fifty reports wait as long.
 
         Args:
             arrival_s: Of the sample that is due, on the grid.
         """
         delay_s = min(max(arrival_s - self.due_s, 0.0), SILENCE_S)
-        beyond_s = delay_s - self._usual_delay_s
-        self._usual_delay_s += beyond_s if beyond_s > 0 else DELAY_DECAY * beyond_s
+        change_s = delay_s - self._usual_delay_s
+        self._usual_delay_s += min(change_s, RISE_S) if change_s > 0 else DECAY * change_s
