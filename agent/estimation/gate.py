@@ -156,8 +156,11 @@ class EventGate:
         if not self._calm:
             fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
             limits = np.maximum(fixed, ABOVE_MEDIAN * self._medians)
-        above: Mask = sizes > limits
-        return above.any(axis=0) if some(above) else self.quiet.began
+        above = sizes > limits
+        if not some(above):
+            return self.quiet.began
+        stepped: Mask = above.any(axis=0)
+        return stepped
 
     def _refresh_medians(self) -> None:
         ordered = np.sort(self._history, axis=0)
@@ -173,9 +176,8 @@ def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
         positive: (streams, 3): positive-sequence phasors X_k, X_{k-1}, X_{k-2}.
         negative: (streams, 3): the negative sequence's.
     """
-    there = positive != 0
-    if not every(there):
-        measurable = there.all(axis=1)
+    if not every(positive):
+        measurable = (positive != 0).all(axis=1)
         safe = np.where(measurable[:, np.newaxis], positive, 1.0)
         return np.where(measurable, step_measures(safe, negative), UNMEASURABLE)
     # e = X_k X_{k-2} / X_{k-1}².

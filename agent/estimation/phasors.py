@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.estimation.arrays import ComplexArray, FloatArray
+from agent.estimation.arrays import ComplexArray, FloatArray, every
 
 TURN: Final = cmath.exp(2j * cmath.pi / 3)
 """Fortescue's operator a."""
@@ -60,7 +60,7 @@ def frequency(coefficients: ComplexArray, centre_hz: FloatArray) -> FloatArray:
 
 
 def _never_zero(phasor: ComplexArray) -> ComplexArray:
-    return np.where(phasor == 0, 1.0, phasor)
+    return phasor if every(phasor) else np.where(phasor == 0, 1.0, phasor)
 
 
 def reactive_power(voltages: ComplexArray, currents: ComplexArray) -> FloatArray:

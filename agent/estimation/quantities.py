@@ -34,17 +34,25 @@ class Quantities:
         weights: NDArray[np.float32],
     ) -> None:
         self._sequences_v: FloatArray = TO_RMS * np.abs(sequences)
-        self._mean_square = cycle_means(samples * samples, weights)
+        channels = len(samples)
+        self._with_current = channels > PHASES
+        # Squares of every channel, then products of voltage and current, averaged in one go.
+        products = np.empty(
+            (channels + PHASES * self._with_current, *samples.shape[1:]), dtype=np.float32
+        )
+        np.multiply(samples, samples, out=products[:channels])
+        if self._with_current:
+            np.multiply(samples[:PHASES], samples[PHASES:], out=products[channels:])
+        means = cycle_means(products, weights)
+        self._mean_square = means[:channels]
         self._rms = np.sqrt(self._mean_square)
         self._fundamental = fundamental
-        self._with_current = len(phasors) > PHASES
         self.v1_v: FloatArray = self._sequences_v[0]
         self.v_rms_v: FloatArray = self._rms[:PHASES].T
         if not self._with_current:
             self.p_w = self.q_var = np.full(phasors.shape[1], np.nan)
         else:
-            products = samples[:PHASES] * samples[PHASES:]
-            self.p_w = cycle_means(products, weights).sum(axis=0)
+            self.p_w = means[channels:].sum(axis=0)
             self.q_var = TO_RMS**2 * reactive_power(phasors[:PHASES], phasors[PHASES:])
 
     @property

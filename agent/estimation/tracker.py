@@ -63,7 +63,7 @@ class FrequencyTracker:
     ) -> None:
         self._bank = bank
         self._gated = settings.gate
-        self._low_voltage_v = LOW_VOLTAGE_PU * settings.v_nominal_v
+        self._low_voltage = LOW_VOLTAGE_PU * settings.v_nominal_v / TO_RMS
         self._warm_at = settings.window_samples + round(settings.samples_per_cycle)
         self._bridge_lead_s = (
             settings.delay_samples / settings.samples_per_second
@@ -94,7 +94,7 @@ class FrequencyTracker:
             newest: Engine samples received so far.
         """
         reading = Reading(self._bank, window, self._bins)
-        low_voltage = TO_RMS * np.abs(reading.cycles[:, 0]) < self._low_voltage_v
+        low_voltage = np.abs(reading.cycles[:, 0]) < self._low_voltage
         phase = self._advance_events(reading, low_voltage, newest)
         self._recentre(reading, phase)
         f_hz, rocof = reading.f_main, reading.rocof_main

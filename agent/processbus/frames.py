@@ -21,6 +21,8 @@ ETHERTYPE_GOOSE: Final = 0x88B8
 ETHERTYPE_VLAN: Final = 0x8100
 ETHERTYPE_VLAN_STACKED: Final = 0x88A8
 UNTAGGED: Final = -1
+VLAN_ID: Final = 0xFFF
+"""Bits of a TCI that name the VLAN."""
 MAC_HEADER: Final = 14
 """Two addresses and the EtherType."""
 BATCH: Final = 1 << 12

@@ -8,14 +8,13 @@ from typing import Final
 
 from agent.messages import SubscriptionHealth, Validity
 from agent.processbus.ethernet import Header
-from agent.processbus.frames import UNTAGGED
+from agent.processbus.frames import UNTAGGED, VLAN_ID
 from agent.processbus.goose.pdu import GooseMessage
 from agent.processbus.goose.sequence import Sequence, Verdict
 from agent.processbus.goose.values import DataTag, Leaf
 
 LONGEST_LIFE_S: Final = 60.0
 """A message lives no longer than this, whatever it says."""
-VLAN_ID: Final = 0xFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.estimation.arrays import alike, every, some
-from agent.processbus.frames import BATCH, UNTAGGED
+from agent.processbus.frames import BATCH, UNTAGGED, VLAN_ID
 from agent.processbus.sv.layout import SvLayout
 
 WordArray = NDArray[np.uint64]
 WORD = 8
 
-
-_TILE: Final = 64
+_TILE: Final = 128
 """Rows that a sequence is repeated to, so that short ones are compared in long stretches too."""
 
 
@@ -40,6 +39,7 @@ class _Sequence:
     """The order in which streams send, sample after sample, ready to be compared with.
 
     Attributes:
+        period: Rows after which the order repeats.
         turn: Rows of whole periods.
         kept: Their kept words, twice in a row, so that it can begin anywhere: (2 turn, span).
         numbers: Their entries, again and again, for a batch that begins anywhere.
@@ -47,6 +47,7 @@ class _Sequence:
         vlan_id: Of all of them.
     """
 
+    period: int
     turn: int
     kept: WordArray
     numbers: NDArray[np.int64]
@@ -61,7 +62,7 @@ class _Sequence:
         """
         turn = self.turn
         first = rows[0] & self.mask[: rows.shape[1]]
-        begins = (self.kept[:turn] == first).all(axis=1)
+        begins = (self.kept[: self.period] == first).all(axis=1)
         begin = int(begins.argmax())
         if not begins[begin]:
             return None
@@ -85,7 +86,7 @@ def _inserted(array: NDArray[Any], at: int, row: NDArray[Any]) -> NDArray[Any]:
 
 def vlan_ids(vlan: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the VLAN identifiers of TCIs that the kernel took out; untagged stays."""
-    ids: NDArray[np.int64] = np.where(vlan == UNTAGGED, UNTAGGED, vlan & 0xFFF)
+    ids: NDArray[np.int64] = np.where(vlan == UNTAGGED, UNTAGGED, vlan & VLAN_ID)
     return ids
 
 
@@ -196,7 +197,8 @@ class Shape:
         sequence = self._sequence
         if sequence is None or not alike(vlan):
             return None
-        if int(vlan_ids(vlan[:1])[0]) != sequence.vlan_id:
+        tci = int(vlan[0])
+        if (UNTAGGED if tci == UNTAGGED else tci & VLAN_ID) != sequence.vlan_id:
             return None
         return sequence.find(head)
 
@@ -205,6 +207,7 @@ class Shape:
             return None
         order = np.tile(period, -(-_TILE // len(period)))
         return _Sequence(
+            len(period),
             len(order),
             np.tile(self._known[order], (2, 1)),
             np.resize(self._numbers[order], BATCH + len(order)),
