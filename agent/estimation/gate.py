@@ -157,10 +157,7 @@ class EventGate:
             fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
             limits = np.maximum(fixed, ABOVE_MEDIAN * self._medians)
         above = sizes > limits
-        if not some(above):
-            return self.quiet.began
-        stepped: Mask = above.any(axis=0)
-        return stepped
+        return np.asarray(above.any(axis=0)) if some(above) else self.quiet.began
 
     def _refresh_medians(self) -> None:
         ordered = np.sort(self._history, axis=0)
