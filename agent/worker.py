@@ -26,6 +26,7 @@ from loguru import logger
 from agent.certificates import expiry
 from agent.config import DEFAULT_PATH, Settings, load_settings
 from agent.errors import EX_AGAIN, AgentError, DecodeError
+from agent.heap import Reserve
 from agent.link import Batched, Link
 from agent.logs import set_up_logging
 from agent.messages import AnyMessage, Heartbeat, Message, Role, Shutdown
@@ -55,6 +56,7 @@ class Worker:
     """It ends to be started anew with other settings."""
 
     _expiry_due_s: float = 0.0
+    _reserve: Reserve = field(default_factory=lambda: Reserve(time.monotonic()))
 
     def ends_on(self, message: Shutdown) -> bool:
         """Whether the control's word ends this process.
@@ -70,6 +72,8 @@ class Worker:
         if now_s >= self._expiry_due_s:
             self._expiry_due_s = now_s + EXPIRY_S
             self.counters.update(certificate_expiries(self.settings, self.link.hello.role))
+        self._reserve.look(now_s)
+        self.counters["objects"] = sys.getallocatedblocks()
         self.link.send(Heartbeat(self.name, now_s, dict(self.counters)))
         self.notifier.ready_once()
         self.notifier.feed(now_s)

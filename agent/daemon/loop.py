@@ -27,6 +27,7 @@ from agent.daemon.passage import Passage
 from agent.daemon.views import SnapshotMaker
 from agent.daemon.workers import Supervisor
 from agent.errors import AlarmCode
+from agent.heap import Reserve
 from agent.link import Hub, Peer
 from agent.messages import Alarm, ModeOrder, Role, Setpoint, Shutdown, WorkerState
 from agent.notify import Notifier
@@ -79,6 +80,7 @@ class ControlLoop:
         self._next_slow_s = 0.0
         self._missed_ticks = 0
         self._audit_head = self._desk.head
+        self._reserve = Reserve(self._last_tick_s)
 
     def run(self) -> None:
         """Tick until `stop` or until a worker cannot start at all."""
@@ -178,6 +180,7 @@ class ControlLoop:
 
     def _look_after(self, now: Now) -> None:
         self._memory.save(self._state)
+        self._reserve.look(now.mono_s)
         self._audit_head = self._desk.head
         self._inbox.forget_sources(now.mono_s - SOURCE_FORGOTTEN_S)
         if step_s := self._clock.step_s(now.utc_s, now.mono_s):
