@@ -30,6 +30,8 @@ from agent.processbus.tracks import (
 
 GATHER_S: Final = 0.03
 """New streams are collected this long, so that those of a substation share one estimator."""
+SEEK_S: Final = 0.5
+"""And so long while the rate of one that has come is still being found."""
 LARGEST_OFF_GRID_S: Final = 0.2
 """A sample whose counter and arrival disagree by more belongs to no known grid."""
 MOST_GROUPS: Final = 64
@@ -83,6 +85,8 @@ class Pipeline:
     groups: list[Group] = field(default_factory=list)
     table: TrackTable = field(init=False)
     _pending: dict[int, _Pending] = field(default_factory=dict)
+    _sought: set[int] = field(default_factory=set)
+    """Streams whose rate is being found."""
     _lanes: Lanes = field(default_factory=Lanes)
 
     def __post_init__(self) -> None:
@@ -184,8 +188,10 @@ class Pipeline:
         waiting = self._pending.get(track.number)
         if waiting is None:
             smp_cnt, arrival_s = block.smp_cnt[mine], bus_s[mine]
+            self._sought.add(track.number)
             if not self.table.discover(track, smp_cnt, arrival_s, track.smp_synch):
                 return
+            self._sought.remove(track.number)
             index = sample_index(track.rate_hz, smp_cnt, arrival_s, track.offset_s)
             waiting = _Pending(track, track.arrival_s, int(index.min()), int(index.max()))
             self._pending[track.number] = waiting
@@ -197,9 +203,12 @@ class Pipeline:
     def _form_groups(self, now_s: float, from_oldest: bool = False) -> None:
         if not self._pending:
             return
-        newest_s = max(waiting.since_s for waiting in self._pending.values())
-        if now_s - newest_s < self.gather_s or len(self.groups) >= MOST_GROUPS:
+        since_s = [waiting.since_s for waiting in self._pending.values()]
+        if now_s - max(since_s) < self.gather_s or len(self.groups) >= MOST_GROUPS:
             return
+        if self._sought and now_s - min(since_s) < SEEK_S:
+            return
+        self._sought.clear()
         kinds: dict[tuple[int, bool, int, int], list[_Pending]] = {}
         for waiting in self._pending.values():
             track = waiting.track

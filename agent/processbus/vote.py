@@ -49,7 +49,8 @@ class SourceVote:
             together: What became known at once, at most one of each source.
         """
         newest = max(together, key=lambda m: m.published_s, default=None)
-        if newest is None:
+        if newest is None or len(together) > MOST_SOURCES:
+            yield from together
             return
         now_s = newest.published_s
         for message in together:

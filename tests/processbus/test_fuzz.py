@@ -6,7 +6,7 @@ import pytest
 from agent.errors import DecodeError
 from agent.processbus.goose import pdu
 from agent.processbus.goose.publisher import BayPublisher
-from agent.processbus.sv.decoder import SvDecoder
+from agent.processbus.sv.decoder import NONSENSE, SvDecoder
 from agent.processbus.sv.encode import FrameBuilder, SvStream
 from agent.processbus.sv.layout import parse
 from tests.processbus.conftest import frames_of_rows
@@ -36,7 +36,7 @@ def campaign(frames: int, seed: int) -> int:
         stream = SHAPES[done // BATCH % len(SHAPES)]
         values = rng.integers(-(2**31), 2**31, (BATCH * stream.asdus, stream.channels))
         honest = FrameBuilder(stream).build(np.arange(BATCH * stream.asdus) % 4000, values)
-        decoder = SvDecoder(parse_budget=8)
+        decoder = SvDecoder(parse_budget=8 * NONSENSE)
         list(decoder.decode(frames_of_rows(honest[:1], np.zeros(1))))
         layout = decoder.entries[0].layout
         rows = mutate(honest, rng)

@@ -29,8 +29,10 @@ from agent.processbus.frames import (
 from agent.processbus.sv.layout import AsduPlace, SvLayout, parse
 from agent.processbus.sv.table import WORD, Shape, shape_key, words_in
 
-PARSE_BUDGET: Final = 32
-"""Unknown frames parsed of one batch, first come first served."""
+PARSE_BUDGET: Final = 256
+"""Unknown frames parsed of one batch, first come first served: a full bus is learnt at once."""
+NONSENSE: Final = 8
+"""What a frame that cannot be parsed takes of the budget: it will come again."""
 MOST_ENTRIES: Final = 4096
 """Streams and their variants kept; the next ones are counted and not decoded."""
 
@@ -189,12 +191,13 @@ class SvDecoder:
             self._learn(frames, words, row)
 
     def _learn(self, frames: Frames, words: NDArray[np.uint64], row: int) -> Shape | None:
-        self._left -= 1
         try:
             layout = parse(frames.octets(row), int(frames.vlan[row]))
         except DecodeError as error:
+            self._left -= NONSENSE
             self._refuse(str(error), 1)
             return None
+        self._left -= 1
         length = int(frames.length[row])
         shapes = self._shapes.setdefault(length, [])
         key = shape_key(layout, length)
