@@ -34,6 +34,8 @@ SEEK_S: Final = 0.5
 """And so long while the rate of one that has come is still being found."""
 LARGEST_OFF_GRID_S: Final = 0.2
 """A sample whose counter and arrival disagree by more belongs to no known grid."""
+ASTRAY_S: Final = 0.1
+"""A stream of which so much cannot be placed within a second has another rate or clock."""
 MOST_GROUPS: Final = 64
 _OFFSET_GAIN: Final = 0.02
 
@@ -130,10 +132,26 @@ class Pipeline:
     def _messages(self, group: Group, report: GroupReport) -> Iterator[tuple[int, Measurement]]:
         return measurements(group, report, self.timeline, self.clock(), self.export_sign)
 
-    def take_over(self, now_s: float) -> None:
-        """Let units that were replaced have the streams of those that are gone."""
+    def each_second(self, now_s: float) -> None:
+        """Let replaced units have the streams of those that are gone; find rates anew."""
+        astray = [t for t in self.table.tracks if t.astray > ASTRAY_S * t.rate_hz]
+        for track in self.table.tracks:
+            track.astray = 0
+        if astray:
+            self._drop(astray)
+            for track in astray:
+                track.rate_hz = track.declared_hz
         if self.table.take_over(now_s):
             self._lanes.rebuild(self.table, self.groups)
+
+    def _note_astray(self, group: Group, block: SampleBlock) -> None:
+        """Count samples that come at a time, or with a counter, that their rate does not have."""
+        self.counters.off_grid += len(block.entry)
+        rows = self._lanes.row_of_entry[block.entry]
+        for row in np.unique(rows).tolist():
+            track, mine = group.tracks[row], rows == row
+            track.astray += int(mine.sum())
+            track.largest = max(track.largest, int(block.smp_cnt[mine].max()))
 
     def simulate(self, accept: bool) -> None:
         """Follow simulated streams from now on, or only real ones."""
@@ -246,9 +264,9 @@ class Pipeline:
         index, off_grid_s = sample_places(
             group.rate_hz, block.smp_cnt, bus_s, group.tracks[0].offset_s
         )
-        sane = np.abs(off_grid_s) < LARGEST_OFF_GRID_S
+        sane = (np.abs(off_grid_s) < LARGEST_OFF_GRID_S) & (block.smp_cnt < group.rate_hz)
         if not every(sane):
-            self.counters.off_grid += int((~sane).sum())
+            self._note_astray(group, block.select(~sane))
             block, index, bus_s = block.select(sane), index[sane], bus_s[sane]
         if not len(bus_s):
             return

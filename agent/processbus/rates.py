@@ -16,8 +16,10 @@ ABSOLUTE_RATES_HZ: Final = (4000, 4800, 5760, 12800, 14400, 15360)
 NEEDED_S: Final = 0.03
 _TOLERANCE: Final = 0.08
 _LONGEST_STEP: Final = 1000
+_MOST_OUT_OF_STEP: Final = 64
+"""Frames that overtake each other, and a few that are lost, move the counter by no more."""
 _PAUSE_S: Final = 0.02
-"""A pause as long as this says nothing about the rate: counting begins again after it."""
+"""After a pause as long as this, or samples that are lost, counting begins again."""
 
 
 def rate_from_layout(layout: SvLayout, nominal_hz: int) -> int:
@@ -43,9 +45,11 @@ class RateFinder:
 
     Attributes:
         nominal_hz: Frequency of the network, for the rates that 9-2LE ties to it.
+        above: Largest counter seen: it begins again every second, so the rate is greater.
     """
 
     nominal_hz: int
+    above: int = 0
     _counts: list[NDArray[np.int64]] = field(default_factory=list)
     _times: list[NDArray[np.float64]] = field(default_factory=list)
 
@@ -57,20 +61,30 @@ class RateFinder:
             many = sum(map(len, self._counts)) >= 4 * _LONGEST_STEP
             return 80 * self.nominal_hz if many else 0
         counts, times = np.concatenate(self._counts), np.concatenate(self._times)
-        pause = np.flatnonzero(np.diff(times) > _PAUSE_S)
-        if len(pause):
-            begin = int(pause[-1]) + 1
+        self.above = max(self.above, int(counts.max()))
+        broken = np.flatnonzero((np.diff(times) > _PAUSE_S) | _lost(counts))
+        if len(broken):
+            begin = int(broken[-1]) + 1
             self._counts, self._times = [counts[begin:]], [times[begin:]]
             return 0
         return self._nearest(_slope_hz(counts, times))
 
     def _nearest(self, measured_hz: float) -> int:
         candidates = {n * self.nominal_hz for n in SAMPLES_PER_CYCLE} | set(ABSOLUTE_RATES_HZ)
-        best = min(candidates, key=lambda rate: abs(rate - measured_hz))
+        possible = [rate for rate in candidates if rate > self.above]
+        measured_hz = max(measured_hz, self.above)
+        best = min(possible, key=lambda rate: abs(rate - measured_hz), default=0)
         if abs(best - measured_hz) <= _TOLERANCE * measured_hz:
             return best
         self._counts, self._times = [], []
         return 0
+
+
+def _lost(counts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Where the counter leaves out samples; a step of a second is its start, in order or not."""
+    steps = np.abs(np.diff(counts))
+    lost: NDArray[np.bool_] = (steps > _MOST_OUT_OF_STEP) & (steps < _LONGEST_STEP)
+    return lost
 
 
 def _slope_hz(counts: NDArray[np.int64], times: NDArray[np.float64]) -> float:

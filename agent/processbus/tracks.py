@@ -55,6 +55,9 @@ class Track:
     Attributes:
         number: Its place in the table. `name`: what reports call it, the svID.
         rate_hz: Samples per second, 0 until known.
+        declared_hz: What the SCL or the frame says it is, 0 where neither does.
+        largest: Largest counter seen of a stream whose rate was wrong.
+        astray: Samples of late that its rate cannot explain.
         offset_s: Bus time at which smpCnt is 0, from the whole second; 0 for a stream that
             counts from the second.
         clocked: Its counter is a clock's: it says the place in the UTC second.
@@ -70,6 +73,9 @@ class Track:
     channels: ChannelMap
     expected: SvExpectation | None = None
     rate_hz: int = 0
+    declared_hz: int = 0
+    largest: int = 0
+    astray: int = 0
     offset_s: float = 0.0
     clocked: bool = True
     group: int = IGNORED
@@ -218,7 +224,7 @@ class TrackTable:
             self.refused[layout.sv_id] = f"more than {MOST_TRACKS} streams"
             return IGNORED
         track = Track(len(self.tracks), layout.sv_id, identity, layout, channels, expected)
-        track.rate_hz = self._declared_rate(layout, expected)
+        track.rate_hz = track.declared_hz = self._declared_rate(layout, expected)
         self.channels[entry.number] = channels
         self.tracks.append(track)
         self._by_identity[identity] = track
@@ -266,7 +272,9 @@ class TrackTable:
     ) -> bool:
         """Find rate and offset of a new stream from its samples; True once both are known."""
         if track.rate_hz == 0:
-            finder = self._finders.setdefault(track.number, RateFinder(self._rules.nominal_hz))
+            finder = self._finders.setdefault(
+                track.number, RateFinder(self._rules.nominal_hz, track.largest)
+            )
             track.rate_hz = finder.feed(smp_cnt, bus_s)
             if track.rate_hz == 0:
                 return False
