@@ -35,7 +35,7 @@ SEEK_S: Final = 0.5
 LARGEST_OFF_GRID_S: Final = 0.2
 """A sample whose counter and arrival disagree by more belongs to no known grid."""
 ASTRAY_S: Final = 0.1
-"""A stream of which so much cannot be placed within a second has another rate or clock."""
+"""A stream of which so much cannot be placed within a second has another rate than was found."""
 MOST_GROUPS: Final = 64
 _OFFSET_GAIN: Final = 0.02
 
@@ -133,14 +133,18 @@ class Pipeline:
         return measurements(group, report, self.timeline, self.clock(), self.export_sign)
 
     def each_second(self, now_s: float) -> None:
-        """Let replaced units have the streams of those that are gone; find rates anew."""
-        astray = [t for t in self.table.tracks if t.astray > ASTRAY_S * t.rate_hz]
-        for track in self.table.tracks:
+        """Let replaced units have the streams of those that are gone; find wrong rates anew.
+
+        A rate that is declared stays: forged samples must not make a stream begin anew.
+        """
+        tracks = self.table.tracks
+        wrong = [t for t in tracks if not t.declared_hz and t.astray > ASTRAY_S * t.rate_hz]
+        for track in tracks:
             track.astray = 0
-        if astray:
-            self._drop(astray)
-            for track in astray:
-                track.rate_hz = track.declared_hz
+        if wrong:
+            self._drop(wrong)
+            for track in wrong:
+                track.rate_hz = 0
         if self.table.take_over(now_s):
             self._lanes.rebuild(self.table, self.groups)
 
@@ -161,6 +165,7 @@ class Pipeline:
     def _drop(self, tracks: list[Track]) -> None:
         for track in tracks:
             self._pending.pop(track.number, None)
+            self._sought.discard(track.number)
             for group in [g for g in self.groups if g.number == track.group]:
                 group.drop(track)
                 if group.empty:

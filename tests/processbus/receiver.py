@@ -22,7 +22,7 @@ from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import Frames
 from agent.processbus.goose.receiver import GooseReceiver
 from agent.processbus.pipeline import Pipeline
-from agent.processbus.priority import prepare_memory, settle_on_core
+from agent.processbus.priority import keep_what_lives, prepare_memory, settle_on_core
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
@@ -71,6 +71,7 @@ def main() -> None:
     options = CaptureOptions(goose=False, frames_per_s=arguments.streams * arguments.rate)
     source = InterfaceSource(arguments.interface, options)
     reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
+    keep_what_lives()
     print("ready", flush=True)
     patience_s = time.monotonic() + 60
     while not source.received and time.monotonic() < patience_s:

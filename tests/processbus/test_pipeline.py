@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from agent.messages import Validity
+from agent.processbus.pipeline import ASTRAY_S
 from agent.processbus.supervision import SvSupervision
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.sv.encode import SvStream
@@ -400,3 +401,16 @@ def test_a_rate_that_samples_contradict_is_found_anew(player):
         player.pipeline.each_second(START_S + second + 1.0)
     assert player.pipeline.table.tracks[0].rate_hz == 4800
     assert reports[-1].f_hz == pytest.approx(50.03, abs=1e-3)
+
+
+def test_forged_samples_do_not_make_a_stream_begin_anew_whose_rate_is_declared(filters):
+    player = Player(filters)
+    unit = Unit(SvStream(smp_rate=4000, smp_mod=1))
+    player.play(unit.frames(0, 2 * 4000))
+    group = player.pipeline.groups[0]
+    forged = unit.frames(8000, 9000)
+    player.play(dataclasses.replace(forged, time_ns=forged.time_ns - 10**9 // 2))
+    player.pipeline.each_second(START_S + 3.0)
+    assert player.pipeline.counters.off_grid > ASTRAY_S * 4000
+    assert player.pipeline.groups == [group]
+    assert player.pipeline.table.tracks[0].rate_hz == 4000
