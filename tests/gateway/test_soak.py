@@ -231,16 +231,17 @@ def report(load, before, after, samples, record_property) -> None:
     record_property("ticks missed", after.loop.missed_ticks - before.loop.missed_ticks)
     record_property("orders", after.loop.setpoints_sent - before.loop.setpoints_sent)
     objects = [
-        {worker.name: worker.counters.get("objects", 0.0) for worker in moment.workers}
+        {worker.name: worker.counters["objects"] for worker in moment.workers}
         for moment in (before, after)
     ]
     for name, taken in samples.items():
-        grew = objects[1].get(name, 0.0) - objects[0].get(name, 0.0)
-        record_property(
-            name,
+        text = (
             f"{taken.rss[-1] >> 20} MiB {100 * taken.drift:+.2f} % ({taken.course} kB), "
-            f"{taken.files[-1]} descriptors {taken.files_grew:+d}, {grew:+.0f} objects",
+            f"{taken.files[-1]} descriptors {taken.files_grew:+d}"
         )
+        if name in objects[0]:
+            text += f", {objects[1][name] - objects[0][name]:+.0f} objects"
+        record_property(name, text)
 
 
 def judge(load, before, after, samples) -> None:
