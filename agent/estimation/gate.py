@@ -9,6 +9,10 @@ leaves arg e = 2π·ROCOF·T², 1° at 7 Hz/s and 50 Hz. A step makes |arg e| or
 cycles. An unsymmetrical fault also changes the unbalance u = V2/V1, which turns with neither
 sequence: |u_k - u_{k-2}| is the third measure.
 
+A step of which the newest cycle has a sample or two moves none of these yet, but already the main
+filter where that looks ahead (the low-latency one): it disagrees with the bridge. That begins an
+event too; once one has begun, the others tell how it goes on.
+
 A step is often the start of a ramp: a loss of generation, an island. While the frequency is held,
 the change of arg e from tick to tick decides, which the ramp leaves at zero.
 
@@ -26,8 +30,9 @@ import numpy as np
 
 from agent.estimation.arrays import ComplexArray, FloatArray, Mask, every, some
 
-THRESHOLDS: Final = np.array([[np.deg2rad(1.0)], [0.03], [0.03]])
-"""|arg e|, |ln|e|| and |Δu| that begin an event."""
+THRESHOLDS: Final = np.array([[np.deg2rad(1.0)], [0.03], [0.03], [0.05]])
+"""|arg e|, |ln|e||, |Δu| and the disagreement in Hz that begin an event."""
+DISAGREEMENT: Final = 3
 
 RELEASE: Final = 0.5
 """Share of the thresholds that keeps an event going."""
@@ -97,14 +102,16 @@ class EventGate:
         self._bridge = window - bridge + round(BRIDGE_CYCLES * samples_per_cycle)
         self._window = window
         self._longest_hold = round(LONGEST_HOLD_S * rate_hz)
-        self._history = np.zeros((max(8, round(MEDIAN_S * ticks_per_second)), 3, streams))
+        kept = max(8, round(MEDIAN_S * ticks_per_second))
+        self._history = np.zeros((kept, len(THRESHOLDS), streams))
         self._refresh = max(1, round(MEDIAN_REFRESH_S * ticks_per_second))
-        self._medians = np.zeros((3, streams))
-        self._limits = np.broadcast_to(THRESHOLDS, (3, streams))
+        self._medians = np.zeros((len(THRESHOLDS), streams))
+        self._limits = np.broadcast_to(THRESHOLDS, self._medians.shape)
         """Of the measures while nothing is held."""
         self._last_step = np.full(streams, NEVER, dtype=np.int64)
         self._event_start = np.full(streams, NEVER, dtype=np.int64)
         self._holding = np.zeros(streams, dtype=bool)
+        self._idle = np.ones(streams, dtype=bool)
         self._learning = np.ones(streams, dtype=bool)
         self._turn_before = np.zeros(streams)
         self._ticks = 0
@@ -123,7 +130,7 @@ class EventGate:
 
         Args:
             newest: Engine sample index of the newest sample.
-            measures: ``step_measures`` of every stream.
+            measures: ``step_measures`` and disagreement of every stream.
             low_voltage: Streams without enough voltage to measure.
         """
         disturbed = self._stepped(measures) | low_voltage
@@ -137,7 +144,8 @@ class EventGate:
         overdue = self._holding & (newest - self._event_start > self._longest_hold)
         self._learning = ~self._holding | (overdue & ~low_voltage)
         bridge = ~self._holding & (age < self._bridge)
-        self._calm = not some(self._holding | bridge)
+        self._idle = ~(self._holding | bridge)
+        self._calm = every(self._idle)
         return Phase(began, self._holding, bridge, overdue)
 
     def _stepped(self, measures: FloatArray) -> Mask:
@@ -146,6 +154,7 @@ class EventGate:
             # Once holding, a constant turn is the ramp that the step was the start of.
             turn = np.abs(measures[0] - self._turn_before)
             sizes[0] = np.where(self._holding, turn, sizes[0])
+            sizes[DISAGREEMENT] *= self._idle
         self._turn_before = measures[0]
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
@@ -167,7 +176,7 @@ class EventGate:
 
 
 def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
-    """The measures arg e, ln|e| and |Δu| of each stream, (3, streams).
+    """The measures arg e, ln|e| and |Δu| of each stream, with a row of zeros for the disagreement.
 
     Args:
         positive: (streams, 3): positive-sequence phasors X_k, X_{k-1}, X_{k-2}.
@@ -180,7 +189,7 @@ def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
     # e = X_k X_{k-2} / X_{k-1}².
     turn = positive[:, 0] * positive[:, 2] / positive[:, 1] ** 2
     ends = negative[:, ::2] / positive[:, ::2]
-    measures = np.empty((len(THRESHOLDS), len(turn)))
+    measures = np.zeros((len(THRESHOLDS), len(turn)))
     np.arctan2(turn.imag, turn.real, out=measures[0])
     np.log(np.abs(turn), out=measures[1])
     np.abs(ends[:, 0] - ends[:, 1], out=measures[2])
