@@ -410,3 +410,20 @@ def test_a_gap_at_a_frequency_out_of_span_reads_neither_beyond_the_history_nor_o
     filled = gaps.fill(history, block, nothing, first=94, rate_hz=4000.0)
     assert filled[:, 0] == pytest.approx(1.0)
     assert filled[:, 1] == pytest.approx(1000.0)
+
+
+@pytest.mark.parametrize("nominal_hz", [50, 60])
+def test_a_step_in_the_last_samples_of_a_window_is_no_frequency(nominal_hz: int) -> None:
+    """The low-latency filter looks ahead: its newest samples weigh most."""
+    settings = Settings(
+        nominal_hz=nominal_hz,
+        samples_per_second=4800,
+        reports_per_second=nominal_hz,
+        filter="low-latency",
+    )
+    newest_s = settings.newest_sample(nominal_hz) / 4800
+    for samples in range(1, 13):
+        step = Step(newest_s - (samples - 0.5) / 4800, (1.0, 0.7, 0.55), (-0.51, -0.4, -0.3))
+        waveform = Waveform(f_hz=nominal_hz - 0.4, steps=(step,))
+        settled = play(settings, [waveform], 1.5).between(0.5, 1.4)
+        assert np.abs(settled.f_hz - waveform.f_hz).max() < 0.05, samples
