@@ -32,7 +32,7 @@ from agent.estimation.arrays import ComplexArray, FloatArray, Mask, every, some
 
 THRESHOLDS: Final = np.array([[np.deg2rad(1.0)], [0.03], [0.03], [0.05]])
 """|arg e|, |ln|e||, |Δu| and the disagreement in Hz that begin an event."""
-DISAGREEMENT: Final = 3
+DISAGREEMENT_ROW: Final = 3
 
 RELEASE: Final = 0.5
 """Share of the thresholds that keeps an event going."""
@@ -154,7 +154,7 @@ class EventGate:
             # Once holding, a constant turn is the ramp that the step was the start of.
             turn = np.abs(measures[0] - self._turn_before)
             sizes[0] = np.where(self._holding, turn, sizes[0])
-            sizes[DISAGREEMENT] *= self._idle
+            sizes[DISAGREEMENT_ROW] *= self._idle
         self._turn_before = measures[0]
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.estimation.arrays import FloatArray, Mask, some
 from agent.estimation.bank import FilterBank
-from agent.estimation.gate import DISAGREEMENT, EventGate, Phase, step_measures
+from agent.estimation.gate import DISAGREEMENT_ROW, EventGate, Phase, step_measures
 from agent.estimation.interference import BIN_HZ
 from agent.estimation.phasors import TO_RMS
 from agent.estimation.reading import Reading
@@ -124,7 +124,7 @@ class FrequencyTracker:
             return self._gate.quiet
         measures = step_measures(reading.cycles, reading.cycles_negative)
         f_bridge = reading.f_bridge - reading.rocof_main * self._bridge_lead_s
-        measures[DISAGREEMENT] = f_bridge - reading.f_main
+        measures[DISAGREEMENT_ROW] = f_bridge - reading.f_main
         if newest >= self._warm_at:
             return self._gate.advance(newest, measures, low_voltage)
         if newest > self._quiet_at:
