@@ -32,7 +32,7 @@ from agent.estimation.arrays import ComplexArray, FloatArray, Mask, every, some
 
 THRESHOLDS: Final = np.array([[np.deg2rad(1.0)], [0.03], [0.03], [0.05]])
 """|arg e|, |ln|e||, |Δu| and the disagreement in Hz that begin an event."""
-DISAGREEMENT_ROW: Final = 3
+_DISAGREEMENT: Final = 3
 
 RELEASE: Final = 0.5
 """Share of the thresholds that keeps an event going."""
@@ -123,14 +123,13 @@ class EventGate:
     def learn(self, measures: FloatArray) -> None:
         """Before the first tick that may begin an event: start from the liveliest seen."""
         np.maximum(self._history, np.abs(measures), out=self._history)
-        self._medians = self._history[0].copy()
 
     def advance(self, newest: int, measures: FloatArray, low_voltage: Mask) -> Phase:
         """Take note of this tick.
 
         Args:
             newest: Engine sample index of the newest sample.
-            measures: ``step_measures`` and disagreement of every stream.
+            measures: ``step_measures`` of every stream.
             low_voltage: Streams without enough voltage to measure.
         """
         disturbed = self._stepped(measures) | low_voltage
@@ -154,7 +153,7 @@ class EventGate:
             # Once holding, a constant turn is the ramp that the step was the start of.
             turn = np.abs(measures[0] - self._turn_before)
             sizes[0] = np.where(self._holding, turn, sizes[0])
-            sizes[DISAGREEMENT_ROW] *= self._idle
+            sizes[_DISAGREEMENT] *= self._idle
         self._turn_before = measures[0]
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
@@ -175,22 +174,28 @@ class EventGate:
         self._limits = np.maximum(THRESHOLDS, ABOVE_MEDIAN * self._medians)
 
 
-def step_measures(positive: ComplexArray, negative: ComplexArray) -> FloatArray:
-    """The measures arg e, ln|e| and |Δu| of each stream, with a row of zeros for the disagreement.
+def step_measures(
+    positive: ComplexArray, negative: ComplexArray, disagreement_hz: FloatArray
+) -> FloatArray:
+    """The measures arg e, ln|e|, |Δu| and disagreement of each stream, (4, streams).
 
     Args:
         positive: (streams, 3): positive-sequence phasors X_k, X_{k-1}, X_{k-2}.
         negative: (streams, 3): the negative sequence's.
+        disagreement_hz: Of bridge and main window, referred to the same instant.
     """
     if not every(positive):
         measurable = (positive != 0).all(axis=1)
         safe = np.where(measurable[:, np.newaxis], positive, 1.0)
-        return np.where(measurable, step_measures(safe, negative), UNMEASURABLE)
+        measures = step_measures(safe, negative, disagreement_hz)
+        measures[:_DISAGREEMENT, ~measurable] = UNMEASURABLE
+        return measures
     # e = X_k X_{k-2} / X_{k-1}².
     turn = positive[:, 0] * positive[:, 2] / positive[:, 1] ** 2
     ends = negative[:, ::2] / positive[:, ::2]
-    measures = np.zeros((len(THRESHOLDS), len(turn)))
+    measures = np.empty((len(THRESHOLDS), len(turn)))
     np.arctan2(turn.imag, turn.real, out=measures[0])
     np.log(np.abs(turn), out=measures[1])
     np.abs(ends[:, 0] - ends[:, 1], out=measures[2])
+    measures[_DISAGREEMENT] = disagreement_hz
     return measures

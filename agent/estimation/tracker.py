@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.estimation.arrays import FloatArray, Mask, some
 from agent.estimation.bank import FilterBank
-from agent.estimation.gate import DISAGREEMENT_ROW, EventGate, Phase, step_measures
+from agent.estimation.gate import EventGate, Phase, step_measures
 from agent.estimation.interference import BIN_HZ
 from agent.estimation.phasors import TO_RMS
 from agent.estimation.reading import Reading
@@ -95,16 +95,17 @@ class FrequencyTracker:
         """
         reading = Reading(self._bank, window, self._bins)
         low_voltage = np.abs(reading.cycles[:, 0]) < self._low_voltage
-        phase = self._advance_events(reading, low_voltage, newest)
-        self._recentre(reading, phase)
+        f_bridge = self._bridge_hz(reading, reading.rocof_main)
+        phase = self._advance_events(reading, f_bridge - reading.f_main, low_voltage, newest)
+        recentred = self._recentre(reading, phase)
         f_hz, rocof = reading.f_main, reading.rocof_main
         if not phase.calm:
             f_old, rocof_old = self._past[0]
             self._f_held = np.where(phase.began, f_old, self._f_held)
             self._rocof_held = np.where(phase.began, rocof_old, self._rocof_held)
             rocof = np.where(phase.hold | phase.bridge, self._rocof_held, rocof)
-        # The bridge looks at a later instant than the one reported.
-        f_bridge = reading.f_bridge - rocof * self._bridge_lead_s
+        if recentred or not phase.calm:
+            f_bridge = self._bridge_hz(reading, rocof)
         if not phase.calm:
             f_hz = np.where(phase.bridge, f_bridge, f_hz)
             f_hz = np.where(phase.hold, self._f_held, f_hz)
@@ -119,32 +120,40 @@ class FrequencyTracker:
             disagreement_hz=np.abs(f_bridge - reading.f_main),
         )
 
-    def _advance_events(self, reading: Reading, low_voltage: Mask, newest: int) -> Phase:
+    def _bridge_hz(self, reading: Reading, rocof_hz_s: FloatArray) -> FloatArray:
+        """The bridge's frequency at the instant reported; it looks at a later one."""
+        return reading.f_bridge - rocof_hz_s * self._bridge_lead_s
+
+    def _advance_events(
+        self, reading: Reading, disagreement_hz: FloatArray, low_voltage: Mask, newest: int
+    ) -> Phase:
         if not self._gated:
             return self._gate.quiet
-        measures = step_measures(reading.cycles, reading.cycles_negative)
-        f_bridge = reading.f_bridge - reading.rocof_main * self._bridge_lead_s
-        measures[DISAGREEMENT_ROW] = f_bridge - reading.f_main
+        measures = step_measures(reading.cycles, reading.cycles_negative, disagreement_hz)
         if newest >= self._warm_at:
             return self._gate.advance(newest, measures, low_voltage)
         if newest > self._quiet_at:
             self._gate.learn(measures)
         return self._gate.quiet
 
-    def _recentre(self, reading: Reading, phase: Phase) -> None:
+    def _recentre(self, reading: Reading, phase: Phase) -> bool:
         """Change bins where the frequency has left its own, never while a step is in sight.
 
         A hold that is overdue may be one: seen through a filter of the wrong bin, the negative
         sequence beats with the positive one and looks like steps.
+
+        Returns:
+            Whether anything was read anew.
         """
-        for _ in range(RECENTRE_ATTEMPTS):
+        for attempt in range(RECENTRE_ATTEMPTS):
             f_hz = reading.f_main
             if not phase.calm:
                 f_hz = np.where(phase.bridge | phase.overdue, reading.f_bridge, f_hz)
             away = np.abs(f_hz - reading.centre_hz) > RECENTRE_HZ
             if not some(away):
-                return
+                return attempt > 0
             (streams,) = np.nonzero(away & (phase.overdue | ~phase.hold))
             if not len(streams):
-                return
+                return attempt > 0
             reading.recentre(streams, self._bank.nearest(f_hz[streams]))
+        return True

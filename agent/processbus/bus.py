@@ -123,7 +123,7 @@ class ProcessBusReader:
         """Yield the state of every subscription, and alarms that begin or end."""
         for group in self._pipeline.groups:
             group.settle_counters()
-        self._pipeline.each_second(self._timeline.now_s())
+        self._pipeline.look_after(self._timeline.now_s())
         self._trust_utc = read_clock().synchronised
         yield from self._supervision.health()
         yield from self._supervision.alarms(time.time())

@@ -35,7 +35,7 @@ SEEK_S: Final = 0.5
 LARGEST_OFF_GRID_S: Final = 0.2
 """A sample whose counter and arrival disagree by more belongs to no known grid."""
 ASTRAY_S: Final = 0.1
-"""A stream of which so much cannot be placed within a second has another rate than was found."""
+"""A stream of which so much cannot be placed from look to look has another rate than was found."""
 MOST_GROUPS: Final = 64
 _OFFSET_GAIN: Final = 0.02
 
@@ -87,8 +87,6 @@ class Pipeline:
     groups: list[Group] = field(default_factory=list)
     table: TrackTable = field(init=False)
     _pending: dict[int, _Pending] = field(default_factory=dict)
-    _sought: set[int] = field(default_factory=set)
-    """Streams whose rate is being found."""
     _lanes: Lanes = field(default_factory=Lanes)
 
     def __post_init__(self) -> None:
@@ -132,10 +130,11 @@ class Pipeline:
     def _messages(self, group: Group, report: GroupReport) -> Iterator[tuple[int, Measurement]]:
         return measurements(group, report, self.timeline, self.clock(), self.export_sign)
 
-    def each_second(self, now_s: float) -> None:
+    def look_after(self, now_s: float) -> None:
         """Let replaced units have the streams of those that are gone; find wrong rates anew.
 
-        A rate that is declared stays: forged samples must not make a stream begin anew.
+        Called with every heartbeat. A rate that is declared stays: forged samples must not make a
+        stream begin anew.
         """
         tracks = self.table.tracks
         wrong = [t for t in tracks if not t.declared_hz and t.astray > ASTRAY_S * t.rate_hz]
@@ -165,7 +164,6 @@ class Pipeline:
     def _drop(self, tracks: list[Track]) -> None:
         for track in tracks:
             self._pending.pop(track.number, None)
-            self._sought.discard(track.number)
             for group in [g for g in self.groups if g.number == track.group]:
                 group.drop(track)
                 if group.empty:
@@ -211,10 +209,8 @@ class Pipeline:
         waiting = self._pending.get(track.number)
         if waiting is None:
             smp_cnt, arrival_s = block.smp_cnt[mine], bus_s[mine]
-            self._sought.add(track.number)
             if not self.table.discover(track, smp_cnt, arrival_s, track.smp_synch):
                 return
-            self._sought.remove(track.number)
             index = sample_index(track.rate_hz, smp_cnt, arrival_s, track.offset_s)
             waiting = _Pending(track, track.arrival_s, int(index.min()), int(index.max()))
             self._pending[track.number] = waiting
@@ -229,9 +225,9 @@ class Pipeline:
         since_s = [waiting.since_s for waiting in self._pending.values()]
         if now_s - max(since_s) < self.gather_s or len(self.groups) >= MOST_GROUPS:
             return
-        if self._sought and now_s - min(since_s) < SEEK_S:
+        if self.table.finding and now_s - min(since_s) < SEEK_S:
             return
-        self._sought.clear()
+        self.table.stop_finding()
         kinds: dict[tuple[int, bool, int, int], list[_Pending]] = {}
         for waiting in self._pending.values():
             track = waiting.track

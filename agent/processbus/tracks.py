@@ -267,6 +267,15 @@ class TrackTable:
             layout, self._rules.nominal_hz
         )
 
+    @property
+    def finding(self) -> bool:
+        """Whether the rate of any stream is still being found."""
+        return bool(self._finders)
+
+    def stop_finding(self) -> None:
+        """Let those that are not found yet begin anew with their next samples."""
+        self._finders.clear()
+
     def discover(
         self, track: Track, smp_cnt: NDArray[np.int64], bus_s: NDArray[np.float64], synch: int
     ) -> bool:

@@ -165,7 +165,7 @@ def test_a_replaced_unit_is_accepted_after_the_old_one_was_silent(player, unit):
     player.play(new.frames(8000, 8200))
     assert {m.quality for m in settled(player.measurements, 1.9)} <= {Validity.INVALID}
     player.wait(15.0)
-    player.pipeline.each_second(START_S + 15.0)
+    player.pipeline.look_after(START_S + 15.0)
     reports = player.play(new.frames(60_000, 64_000))
     assert reports[-1].quality is Validity.GOOD
 
@@ -385,7 +385,7 @@ def test_a_publisher_too_slow_for_its_rate_is_not_taken_for_one_of_another_rate(
         arrival_s = second + cycle * 0.25 + sent / 4000 + unit.delay_s
         times = START_S * 10**9 + np.rint(arrival_s * 1e9).astype(np.int64)
         player.play(dataclasses.replace(late, time_ns=times))
-        player.pipeline.each_second(START_S + second + 1.0)
+        player.pipeline.look_after(START_S + second + 1.0)
     assert player.pipeline.table.tracks[0].rate_hz == 4800
     reports = player.play(unit.frames(4 * 4800, 6 * 4800))
     last = reports[-1]
@@ -398,7 +398,7 @@ def test_a_rate_that_samples_contradict_is_found_anew(player):
     assert player.pipeline.table.tracks[0].rate_hz == 4000
     for second in range(2, 5):
         reports = player.play(after.frames(second * 4800, (second + 1) * 4800))
-        player.pipeline.each_second(START_S + second + 1.0)
+        player.pipeline.look_after(START_S + second + 1.0)
     assert player.pipeline.table.tracks[0].rate_hz == 4800
     assert reports[-1].f_hz == pytest.approx(50.03, abs=1e-3)
 
@@ -410,7 +410,7 @@ def test_forged_samples_do_not_make_a_stream_begin_anew_whose_rate_is_declared(f
     group = player.pipeline.groups[0]
     forged = unit.frames(8000, 9000)
     player.play(dataclasses.replace(forged, time_ns=forged.time_ns - 10**9 // 2))
-    player.pipeline.each_second(START_S + 3.0)
+    player.pipeline.look_after(START_S + 3.0)
     assert player.pipeline.counters.off_grid > ASTRAY_S * 4000
     assert player.pipeline.groups == [group]
     assert player.pipeline.table.tracks[0].rate_hz == 4000
