@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Final
 
@@ -19,12 +18,6 @@ RESERVE: Final = 24 << 20
 def prepare_memory() -> None:
     """Give this process its heap; to be called before any thread has begun one of its own."""
     heap.keep(RESERVE)
-
-
-def keep_what_lives() -> None:
-    """What lives when the bus is open lives to the end: later collections need not visit it."""
-    gc.collect()
-    gc.freeze()
 
 
 def settle_on_core(cpu: int | None) -> None:

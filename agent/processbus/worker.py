@@ -14,9 +14,10 @@ from typing import Final
 
 from loguru import logger
 
+from agent import heap
 from agent.messages import Role, Shutdown, Simulation
 from agent.processbus.bus import ProcessBusReader, reader_from_settings
-from agent.processbus.priority import keep_what_lives, prepare_memory, settle_on_core
+from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.worker import HEARTBEAT_S, RECONNECT_S, Worker, merge_counters, run_worker
 
 LONGEST_PAUSE_S: Final = 0.02
@@ -79,7 +80,7 @@ def main(worker: Worker) -> int:
     settings = worker.settings
     prepare_memory()
     reader = reader_from_settings(settings)
-    keep_what_lives()
+    heap.keep_what_lives()
     settle_on_core(settings.process_bus.cpu)
     logger.info("process bus on {}", settings.process_bus.interface)
     try:

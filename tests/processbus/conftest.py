@@ -6,11 +6,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from agent.messages import Measurement
+from agent.processbus.capture.records import pack_records
 from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import SLACK, UNTAGGED, Frames
 from agent.processbus.pipeline import Pipeline
@@ -65,6 +67,13 @@ class Unit:
         last = index.reshape(-1, self.stream.asdus)[:, -1]
         at_s = last / self.rate_hz + self.delay_s
         return frames_of_rows(rows, START_S * 10**9 + np.rint(at_s * 1e9).astype(np.int64))
+
+
+def write_capture(path: Path, frames: list[bytes], time_ns: list[int]) -> Path:
+    """A capture file with nanoseconds, little endian."""
+    header = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000")
+    path.write_bytes(header + pack_records(frames, time_ns))
+    return path
 
 
 def join(*parts: Frames) -> Frames:

@@ -14,6 +14,7 @@ import select
 import time
 
 import agent.processbus  # noqa: F401 - first: it settles the number of BLAS threads
+from agent import heap
 from agent.estimation import Settings, design_all
 from agent.messages import Measurement
 from agent.processbus.bus import ProcessBusReader
@@ -22,7 +23,7 @@ from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import Frames
 from agent.processbus.goose.receiver import GooseReceiver
 from agent.processbus.pipeline import Pipeline
-from agent.processbus.priority import keep_what_lives, prepare_memory, settle_on_core
+from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
@@ -71,7 +72,7 @@ def main() -> None:
     options = CaptureOptions(goose=False, frames_per_s=arguments.streams * arguments.rate)
     source = InterfaceSource(arguments.interface, options)
     reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
-    keep_what_lives()
+    heap.keep_what_lives()
     print("ready", flush=True)
     patience_s = time.monotonic() + 60
     while not source.received and time.monotonic() < patience_s:

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 
 from agent.cli import monitor
-from agent.processbus.capture.records import pack_records
 from agent.processbus.sv.encode import SvStream
-from tests.processbus.conftest import START_S, Unit
+from tests.processbus.conftest import START_S, Unit, write_capture
 
 KEYS = ["t", "published_t", "stream", "f_hz", "rocof_hz_s", "v1_v", "quality"]
 
@@ -25,9 +24,7 @@ def capture(path, *units, seconds=2.0):
         frames += [made.octets(n) for n in range(len(made))]
         times += made.time_ns.tolist()
     order = np.argsort(times, kind="stable")
-    header = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000")
-    path.write_bytes(header + pack_records([frames[n] for n in order], [times[n] for n in order]))
-    return path
+    return write_capture(path, [frames[n] for n in order], [times[n] for n in order])
 
 
 def run(*arguments, timeout=60):
@@ -127,9 +124,7 @@ def test_an_scd_binds_the_streams_of_the_ied(tmp_path):
 
 
 def test_a_file_without_sampled_values_says_so(tmp_path):
-    path = tmp_path / "a.pcap"
-    header = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000")
-    path.write_bytes(header + pack_records([bytes(60)] * 5, [1, 2, 3, 4, 5]))
+    path = write_capture(tmp_path / "a.pcap", [bytes(60)] * 5, [1, 2, 3, 4, 5])
     done = run("--pcap", path, "--speed", "max")
     assert done.returncode == 78
     assert "no sampled values" in done.stderr

@@ -7,12 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from agent.processbus.capture.records import pack_records
 from agent.processbus.capture.source import CaptureOptions, InterfaceSource
-from tests.processbus.conftest import START_S
+from tests.processbus.conftest import START_S, write_capture
 from tests.processbus.peer_publisher import RATE_HZ
 
-HEADER = bytes.fromhex("4d3cb2a1 0200 0400 00000000 00000000 00000400 01000000")
 pytestmark = pytest.mark.peer
 
 
@@ -33,9 +31,7 @@ def published(veth, tmp_path):
     source.close()
     assert publisher.returncode == 0
     times = START_S * 10**9 + np.arange(len(frames)) * 10**9 // RATE_HZ + 500_000
-    path = tmp_path / "peer.pcap"
-    path.write_bytes(HEADER + pack_records(frames, times.tolist()))
-    return path, len(frames)
+    return write_capture(tmp_path / "peer.pcap", frames, times.tolist()), len(frames)
 
 
 def test_the_monitor_measures_what_libiec61850_published(published):

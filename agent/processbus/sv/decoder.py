@@ -146,9 +146,10 @@ class SvDecoder:
 
         Only what is compared and what is wanted is copied.
         """
-        shape = next((s for s in self._shapes.get(length, []) if s.in_order), None)
-        if shape is None or len(shape.layout.asdus) > 1:
+        shapes = self._shapes.get(length, [])
+        if len(shapes) != 1 or not shapes[0].in_order or len(shapes[0].layout.asdus) > 1:
             return None
+        shape = shapes[0]
         place = shape.layout.asdus[0]
         samples = (place.samples, shape.layout.data_length)
         head, data = frames.parts((0, shape.span * WORD), samples)

@@ -190,17 +190,22 @@ class Shape:
     def as_before(self, head: WordArray, vlan: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """Return the entries of frames that come in the order seen last, None if one does not.
 
+        An order that did not hold is forgotten: the search that follows tells the new one.
+
         Args:
             head: Words of each frame as far as the span, (n, span).
             vlan: TCI of each.
         """
-        sequence = self._sequence
+        sequence, self._sequence = self._sequence, None
         if sequence is None or not alike(vlan):
             return None
         tci = int(vlan[0])
         if (UNTAGGED if tci == UNTAGGED else tci & VLAN_ID) != sequence.vlan_id:
             return None
-        return sequence.find(head)
+        found = sequence.find(head)
+        if found is not None:
+            self._sequence = sequence
+        return found
 
     def _sequence_of(self, period: NDArray[np.intp], vlan_id: int) -> _Sequence | None:
         if not len(period):

@@ -208,9 +208,8 @@ async def _prepare() -> None:
     """Compile schemas between two turns of the loop."""
     for _ in _compile_hot():
         await asyncio.sleep(0)
-    # What is there now stays: the collector need not look at it again, nor so often at the rest.
-    gc.collect()
-    gc.freeze()
+    heap.keep_what_lives()
+    # The collector need not look so often at the rest.
     gc.set_threshold(GC_THRESHOLD, 10, 10)
 
 
