@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 from agent.estimation import Estimates, Estimator, Settings
 from agent.estimation.arrays import every, some
 from agent.estimation.quality import LARGEST_GAP
+from agent.processbus.grid import CONFLICT, SampleGrid
 from agent.processbus.schedule import SILENCE_S, Schedule
 from agent.processbus.sv.channels import QUESTIONABLE, TEST
 from agent.processbus.tracks import Track
 
 PATIENCE_S: Final = 0.003
 """Wait this long for the other streams after the first has what a report needs."""
-CAPACITY_S: Final = 1.0
-"""Half for samples that wait, half for those a record of an event begins with."""
 PATIENT_REPORTS: Final = 10
 """A stream that misses so many reports in a row, though its frames come, starts anew."""
 DARK_S: Final = 0.1
@@ -36,8 +35,6 @@ FORGOTTEN: Final = 0.5
 DEAD_S: Final = 1.0
 """A stream that has been silent this long leaves its group."""
 LEAVE_S: Final = 0.1
-CONFLICT: Final = 4
-"""Mark of a sample that came twice with different values."""
 _SYNCH_SHIFT: Final = 4
 _DOUBTFUL: Final = QUESTIONABLE | TEST | CONFLICT
 _GLOBAL: Final = 2 << _SYNCH_SHIFT
@@ -90,20 +87,14 @@ class Group:
         self._with_current = all(track.channels.with_current for track in tracks)
         channels = 6 if self._with_current else 3
         self._estimator = Estimator(settings, len(tracks), self._with_current)
-        self._capacity = int(CAPACITY_S * self.rate_hz)
         rows = len(tracks)
-        self._values = np.zeros((self._capacity, rows, channels), dtype=np.float32)
-        self._arrival = np.zeros((self._capacity, rows))
-        self._marks = np.zeros((self._capacity, rows), dtype=np.uint8)
-        self._turn = np.zeros(self._capacity * rows, dtype=np.uint32)
-        self._start = self._pushed = start
+        self.grid = SampleGrid(self.rate_hz, rows, channels, start)
         self.label_s = 0.0
         """UTC of a report minus its place on the grid, from the newest report."""
         self._head = np.full(rows, start - 1, dtype=np.int64)
         self._last_arrival = np.full(rows, now_s)
         self._last_needed = np.zeros(rows)
         self._accepted = np.zeros(rows, dtype=np.int64)
-        self._conflicts = np.zeros(rows, dtype=np.int64)
         self._used = np.zeros(rows, dtype=np.int64)
         self._synch = np.full(rows, 2, dtype=np.int64)
         self._live = np.ones(rows, dtype=bool)
@@ -122,31 +113,6 @@ class Group:
     def empty(self) -> bool:
         """Whether all its streams have left."""
         return not some(self._live)
-
-    @property
-    def pushed(self) -> int:
-        """Index behind the newest sample that went to the estimator."""
-        return self._pushed
-
-    @property
-    def oldest(self) -> int:
-        """Index of the oldest sample that is still there."""
-        return max(self._start, self._pushed - self._capacity // 2)
-
-    def samples(self, row: int, begin: int, end: int) -> NDArray[np.float32]:
-        """Return samples of a row that went to the estimator, NaN where missing.
-
-        Args:
-            row: Row of the stream.
-            begin: First index, not before `oldest`.
-            end: Index behind the last, at most `pushed`.
-
-        Returns:
-            (samples, channels).
-        """
-        places = np.arange(max(begin, self.oldest), end) % self._capacity
-        samples: NDArray[np.float32] = self._values[places, row]
-        return samples
 
     def write(
         self,
@@ -169,9 +135,9 @@ class Group:
         """
         self._reached = None
         rows = len(self.tracks)
-        values = values[:, : self._values.shape[2]]
+        values = values[:, : self.grid.values.shape[2]]
         marks |= _SYNCH_MARK[smp_synch]
-        if self._store_stretch(index * rows + row, arrival_s, values, marks):
+        if self.grid.put_in_order(index * rows + row, arrival_s, values, marks):
             # One turn of the rows at the end has the newest of each.
             newest = row[-rows:]
             self._accepted += np.bincount(row, minlength=rows)
@@ -179,7 +145,7 @@ class Group:
             self._last_arrival[newest] = arrival_s[-rows:]
             self._synch[newest] = smp_synch[-rows:]
             return
-        fits = (index >= self._pushed) & (index < self._pushed + self._capacity // 2)
+        fits = self.grid.fits(index)
         if not every(fits):
             self._count_late(row[~fits], arrival_s[~fits])
             row, index, arrival_s = row[fits], index[fits], arrival_s[fits]
@@ -187,79 +153,10 @@ class Group:
         if not len(row):
             return
         self._accepted += np.bincount(row, minlength=rows)
-        self._store((index % self._capacity) * rows + row, row, arrival_s, values, marks)
+        self.grid.put(row, index, arrival_s, values, marks)
         np.maximum.at(self._head, row, index)
         self._last_arrival[row] = arrival_s
         self._synch[row] = smp_synch
-
-    def _store_stretch(
-        self,
-        line: NDArray[np.int64],
-        arrival_s: NDArray[np.float64],
-        values: NDArray[np.float32],
-        marks: NDArray[np.uint8],
-    ) -> bool:
-        """Write samples that come in the order of the grid; the usual case.
-
-        Args:
-            line: Place of each on the grid if it went on for ever.
-            arrival_s: Bus time of its frame.
-            values: (n, channels).
-            marks: Those of its quality and synchronisation.
-
-        Returns:
-            Whether they do: one stretch of the grid that has room and holds nothing yet.
-        """
-        count, rows = len(line), len(self.tracks)
-        if not count:
-            return True
-        first, last = int(line[0]), int(line[-1])
-        if last != first + count - 1 or not every(line[1:] - line[:-1] == 1):
-            return False
-        if first < self._pushed * rows or last >= (self._pushed + self._capacity // 2) * rows:
-            return False
-        begin = first % (self._capacity * rows)
-        run = slice(begin, begin + count)
-        arrival = self._arrival.reshape(-1)
-        if run.stop > len(arrival) or some(arrival[run]):
-            return False
-        self._values.reshape(-1, values.shape[1])[run] = values
-        arrival[run] = arrival_s
-        self._marks.reshape(-1)[run] = marks
-        return True
-
-    def _store(
-        self,
-        place: NDArray[np.int64],
-        row: NDArray[np.int64],
-        arrival_s: NDArray[np.float64],
-        values: NDArray[np.float32],
-        marks: NDArray[np.uint8],
-    ) -> None:
-        """Write to places of the flat grid; look for samples that come a second time."""
-        flat_values = self._values.reshape(-1, values.shape[1])
-        flat_arrival, flat_marks = self._arrival.reshape(-1), self._marks.reshape(-1)
-        again = flat_arrival[place] > 0
-        if some(again):
-            marks[again] |= self._conflict(place[again], row[again], values[again])
-        flat_values[place] = values
-        flat_arrival[place] = arrival_s
-        flat_marks[place] = marks
-        turn = np.arange(len(place), dtype=np.uint32)
-        self._turn[place] = turn
-        if some(self._turn[place] != turn):
-            twice = self._conflict(place, row, values) > 0
-            flat_marks[place[twice]] |= CONFLICT
-
-    def _conflict(
-        self, place: NDArray[np.int64], row: NDArray[np.int64], values: NDArray[np.float32]
-    ) -> NDArray[np.uint8]:
-        """`CONFLICT` where a place holds other values than these: one of two is forged."""
-        there = self._values.reshape(-1, values.shape[1])[place]
-        same = (there.view(np.uint32) == values.view(np.uint32)).all(axis=1)
-        if not every(same):
-            self._conflicts += np.bincount(row[~same], minlength=len(self.tracks))
-        return np.where(same, 0, CONFLICT).astype(np.uint8)
 
     def _count_late(self, row: NDArray[np.int64], arrival_s: NDArray[np.float64]) -> None:
         self._last_arrival[row] = arrival_s
@@ -292,8 +189,10 @@ class Group:
     def report(self) -> GroupReport:
         """Push up to the newest sample of the next report and make it."""
         newest = self.schedule.due
-        while self._pushed <= newest:
-            self._push(min(newest + 1, self._pushed + self._capacity // 4))
+        grid = self.grid
+        while grid.pushed <= newest:
+            for place in grid.stretches(min(newest + 1, grid.pushed + grid.capacity // 4)):
+                self._push_stretch(place)
         needed = self._last_needed
         newest_s = float(needed.max())
         if newest_s > 0:
@@ -324,26 +223,16 @@ class Group:
             self._behind.fill(0)
         self._seen_arrival = self._last_arrival.copy()
 
-    def _push(self, end: int) -> None:
-        begin = self._pushed % self._capacity
-        count = end - self._pushed
-        if begin + count <= self._capacity:
-            self._push_stretch(slice(begin, begin + count), count)
-        else:
-            whole = self._capacity - begin
-            self._push_stretch(slice(begin, self._capacity), whole)
-            self._push_stretch(slice(0, count - whole), count - whole)
-        self._pushed = end
-
-    def _push_stretch(self, place: slice, count: int) -> None:
+    def _push_stretch(self, place: slice) -> None:
         """Hand a stretch of the grid to the estimator and make room for the next second's."""
-        arrival, values, marks = self._arrival[place], self._values[place], self._marks[place]
+        grid = self.grid
+        arrival, values, marks = grid.arrival[place], grid.values[place], grid.marks[place]
         came = arrival > 0
         whole = every(came)
         usual = whole and every(marks == _GLOBAL)
         if not whole or (not usual and some(marks & _DOUBTFUL)):
             self._note_marks(came, values, marks)
-        dark = self._darkness(came, count, whole)
+        dark = self._darkness(came, whole)
         if not whole and (some(dark) or not every(self._live)):
             values = values.copy()
             values[:, ~self._live | dark] = 0.0
@@ -363,7 +252,7 @@ class Group:
             values[~usable] = np.nan
         self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
 
-    def _darkness(self, came: NDArray[np.bool_], count: int, whole: bool) -> NDArray[np.bool_]:
+    def _darkness(self, came: NDArray[np.bool_], whole: bool) -> NDArray[np.bool_]:
         """Rows that lack so much of what they should have had of late that nothing is measured.
 
         Zeros spare the prediction of what nobody knows: work that would make a process that
@@ -371,7 +260,7 @@ class Group:
         """
         if whole and self._all_bright:
             return self._bright
-        memory = DARK_S * self.rate_hz
+        count, memory = len(came), DARK_S * self.rate_hz
         self._absent *= max(0.0, 1 - count / memory)
         self._absent += count - came.sum(axis=0)
         dark: NDArray[np.bool_] = self._absent > LARGEST_GAP * memory
@@ -404,10 +293,10 @@ class Group:
 
     def settle_counters(self) -> None:
         """Bring `samples` and `duplicates` of every track up to date."""
-        waiting = (self._arrival > 0).sum(axis=0)
+        waiting = (self.grid.arrival > 0).sum(axis=0)
         for row, track in enumerate(self.tracks):
             track.counters.samples = int(self._accepted[row])
-            track.counters.conflicts = int(self._conflicts[row])
+            track.counters.conflicts = int(self.grid.conflicts[row])
             if self._live[row]:
                 track.arrival_s = float(self._last_arrival[row])
                 track.smp_synch = int(self._synch[row])

@@ -80,12 +80,12 @@ class EventRecorder:
 
     def _begin(self, group: Group, report: Measurement) -> _Recording:
         instant = round((report.t_utc_s - group.label_s) * group.rate_hz)
-        first = max(instant - int(PRE_TRIGGER_S * group.rate_hz), group.oldest)
+        first = max(instant - int(PRE_TRIGGER_S * group.rate_hz), group.grid.oldest)
         return _Recording(first, first)
 
     def _gather(self, recording: _Recording, group: Group, row: int, report: Measurement) -> None:
-        recording.blocks.append(group.samples(row, recording.next, group.pushed))
-        recording.next = group.pushed
+        recording.blocks.append(group.grid.samples(row, recording.next, group.grid.pushed))
+        recording.next = group.grid.pushed
         recording.reports.append(report)
 
     def _finish(
