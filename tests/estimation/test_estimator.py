@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from agent.errors import ConfigurationError
-from agent.estimation import Estimates, Estimator, Flag, Quality, Settings, gaps
-from agent.estimation.gaps import Prediction
+from agent.estimation import Estimates, Estimator, Flag, Quality, Settings
 from agent.estimation.waveform import Ramp, Step, Tone, Waveform
 from tests.estimation.playback import Array, play
 
@@ -398,18 +397,6 @@ def test_values_that_no_bus_carries_are_missing_and_overflow_nothing() -> None:
             estimates = estimator.report()
             assert np.abs(estimates.f_hz - 50).max() < 0.01
     assert estimates.quality[0] == Quality.GOOD
-
-
-@pytest.mark.parametrize("f_hz", [1e-3, 4.0, 39.0, 5000.0, 1e9])
-def test_a_gap_at_a_frequency_out_of_span_reads_neither_beyond_the_history_nor_other_streams(
-    f_hz: float,
-) -> None:
-    history = np.ones((3, 2, 94), dtype=np.float32) * np.array([[1.0], [1000.0]], np.float32)
-    block = np.full((3, 2, 100), np.nan, dtype=np.float32)
-    nothing = Prediction(np.zeros((3, 2), complex), np.array([f_hz, 50.0]), instant=0)
-    filled = gaps.fill(history, block, nothing, first=94, rate_hz=4000.0)
-    assert filled[:, 0] == pytest.approx(1.0)
-    assert filled[:, 1] == pytest.approx(1000.0)
 
 
 @pytest.mark.parametrize("nominal_hz", [50, 60])
