@@ -16,12 +16,17 @@ from agent.firewall import (
     nft_ruleset,
     unit_drop_in,
     unit_networks,
+    xdp_drop_in,
 )
 
 RULESET = Path("etc/v2g/v2g.nft")
 UNITS = Path("etc/systemd/system")
 DROP_IN = "50-v2g-peers.conf"
-GOOSE_DROP_IN = "60-v2g-goose.conf"
+RIGHTS = {
+    "v2g-ied.service.d/60-v2g-goose.conf": ied_goose_drop_in,
+    "v2g-processbus.service.d/60-v2g-xdp.conf": xdp_drop_in,
+}
+"""What a unit may do only where a setting asks for it."""
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,11 +94,11 @@ def write(settings: Settings, root: Path) -> list[Path]:
     texts = {root / RULESET: render(settings, "nft")}
     for unit, networks in unit_networks(settings).items():
         texts[root / UNITS / f"{unit}.d" / DROP_IN] = unit_drop_in(networks)
-    goose = root / UNITS / "v2g-ied.service.d" / GOOSE_DROP_IN
-    if text := ied_goose_drop_in(settings):
-        texts[goose] = text
-    else:
-        goose.unlink(missing_ok=True)
+    for name, drop_in in RIGHTS.items():
+        if text := drop_in(settings):
+            texts[root / UNITS / name] = text
+        else:
+            (root / UNITS / name).unlink(missing_ok=True)
     for path, text in texts.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

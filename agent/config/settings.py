@@ -69,6 +69,9 @@ class ProcessBus(Section, frozen=True, kw_only=True):
 
     interface: Annotated[str, msgspec.Meta(min_length=1, max_length=104)] = "eth0"
     """A network interface, or `virtual:PATH` for a virtual bus at that Unix socket."""
+    capture: Literal["packet", "xdp"] = "packet"
+    """AF_PACKET, or AF_XDP for short SV frames: they never reach the network stack, a full gigabit
+    fits one core, and nobody else on this machine sees them. The unit needs more rights for it."""
     filter: Literal["default", "low-latency"] = "default"
     reports_per_s: Literal[10, 25, 50, 100] = 50
     sv: tuple[str, ...] = ()
@@ -89,6 +92,17 @@ class ProcessBus(Section, frozen=True, kw_only=True):
     """Room for recorded events below `state_dir`; the oldest go first, 0 records none."""
     events_days: Positive = 365.0
     """Events older than this are removed."""
+
+    def check(self) -> list[tuple[str, str, str]]:
+        """A capture by XDP is alone at its interface and has a clock of its own."""
+        if self.capture == "packet":
+            return []
+        found, both = [], 'cannot stand beside capture = "xdp"'
+        if self.sv:
+            found.append(("sv", f"{both}: no other process would get its streams", ""))
+        if self.hardware_time:
+            found.append(("hardware_time", f"{both}: the card's stamps do not reach it", ""))
+        return found
 
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]

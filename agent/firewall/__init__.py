@@ -3,7 +3,7 @@
 from agent.firewall.iptables import iptables_ruleset
 from agent.firewall.model import Admission, Model, firewall_model
 from agent.firewall.nftables import nft_ruleset
-from agent.firewall.units import ied_goose_drop_in, unit_drop_in, unit_networks
+from agent.firewall.units import ied_goose_drop_in, unit_drop_in, unit_networks, xdp_drop_in
 
 __all__ = [
     "Admission",
@@ -14,4 +14,5 @@ __all__ = [
     "nft_ruleset",
     "unit_drop_in",
     "unit_networks",
+    "xdp_drop_in",
 ]

@@ -39,3 +39,19 @@ def ied_goose_drop_in(settings: Settings) -> str:
         "CapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
         "RestrictAddressFamilies=AF_PACKET\n"
     )
+
+
+def xdp_drop_in(settings: Settings) -> str:
+    """Return the drop-in that lets the process bus capture by XDP; empty where it does not.
+
+    The kernel asks for CAP_NET_ADMIN to put a program at an interface, CAP_BPF to load it, and
+    CAP_IPC_LOCK for memory that it shares.
+    """
+    if settings.process_bus.capture != "xdp":
+        return ""
+    rights = "CAP_NET_ADMIN CAP_BPF CAP_IPC_LOCK"
+    return (
+        "# Written by `v2g-ctl firewall --write`: [process_bus] capture is xdp.\n[Service]\n"
+        f"CapabilityBoundingSet={rights}\nAmbientCapabilities={rights}\n"
+        "RestrictAddressFamilies=AF_XDP\nSystemCallFilter=bpf\n"
+    )

@@ -137,6 +137,7 @@ class ProcessBusReader:
             "frames": self._source.received,
             "dropped": self._source.dropped,
             "card_stamped": self._source.card_stamped,
+            "xdp": self._source.by_xdp,
             "malformed": decoder.malformed,
             "unknown": decoder.unknown,
             "off_grid": self._pipeline.counters.off_grid,
@@ -206,6 +207,7 @@ def _capture_options(
         hardware_time=bus.hardware_time,
         goose=bool(readers),
         frames_per_s=sum(e.rate_hz for e in expected),
+        xdp=bus.capture == "xdp",
     )
 
 

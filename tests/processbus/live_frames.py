@@ -11,101 +11,65 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import mmap
-import os
-import platform
 import socket
 import struct
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-_SYSCALL: Final = {"x86_64": 321, "aarch64": 280}.get(platform.machine(), -1)
-_MAP_CREATE, _PROG_LOAD, _PROG_RUN, _LINK_CREATE = 0, 5, 10, 28
+from agent.processbus.capture import ebpf
+from agent.processbus.capture.ebpf import Instruction
+
+_PROG_RUN: Final = 10
 _MAP_ARRAY, _MMAPABLE = 2, 1 << 10
-_PROG_XDP, _LIVE_FRAMES = 6, 1 << 1
+_LIVE_FRAMES, _GENERIC_MODE = 1 << 1, 1 << 1
 _MAP_LOOKUP, _REDIRECT = 1, 23
-_PSEUDO_FD, _PSEUDO_VALUE = 1, 2
-_ATTACH_XDP, _GENERIC_MODE = 37, 1 << 1
 _SIOCETHTOOL, _ETHTOOL_SGRO = 0x8946, 0x2C
 BATCH: Final = 64
 """Frames at a time: the receiving veth queue has room for 256."""
 
 
-class Insn(NamedTuple):
-    """One eBPF instruction."""
-
-    code: int
-    dst: int = 0
-    src: int = 0
-    off: int = 0
-    imm: int = 0
-
-    def pack(self) -> bytes:
-        return struct.pack("<BBhi", self.code, self.dst | self.src << 4, self.off, self.imm)
-
-
-_MOV_REG, _MOV_IMM, _ADD_IMM = 0xBF, 0xB7, 0x07
-_LOAD_WORD, _LOAD_DOUBLE, _STORE_WORD, _STORE_DOUBLE = 0x61, 0x79, 0x63, 0x7B
-_CALL, _EXIT, _JUMP_GREATER, _JUMP_LESS_IMM, _JUMP_EQUAL_IMM = 0x85, 0x95, 0x2D, 0xA5, 0x15
-
-
 def program(interface: int, length: int, count: int, frames_fd: int, state_fd: int) -> bytes:
     """Copy frame number `state` into the packet, count on, redirect it to the interface."""
     octets = [*range(0, length - 7, 8)] + ([length - 8] if length % 8 else [])
-    copy = [
-        insn
-        for offset in octets
-        for insn in (Insn(_LOAD_DOUBLE, 1, 0, offset), Insn(_STORE_DOUBLE, 7, 1, offset))
+    packet, state, stack = 7, 8, 10
+    lines: list[ebpf.Line] = [
+        Instruction(ebpf.LOAD_WORD, packet, 1, 0),
+        Instruction(ebpf.LOAD_WORD, 3, 1, 4),
+        Instruction(ebpf.MOV, 4, packet),
+        Instruction(ebpf.ADD_IMM, 4, immediate=length),
+        Instruction(ebpf.JUMP_GREATER, 4, 3, label="drop"),
+        *ebpf.load_map_value(state, state_fd),
+        Instruction(ebpf.LOAD_DOUBLE, 1, state),
+        Instruction(ebpf.STORE_WORD, stack, 1, -4),
+        Instruction(ebpf.ADD_IMM, 1, immediate=1),
+        Instruction(ebpf.JUMP_LESS_IMM, 1, immediate=count, label="count"),
+        Instruction(ebpf.MOV_IMM, 1),
+        "count",
+        Instruction(ebpf.STORE_DOUBLE, state, 1),
+        *ebpf.load_map(1, frames_fd),
+        Instruction(ebpf.MOV, 2, stack),
+        Instruction(ebpf.ADD_IMM, 2, immediate=-4),
+        Instruction(ebpf.CALL, immediate=_MAP_LOOKUP),
+        Instruction(ebpf.JUMP_EQUAL_IMM, 0, label="drop"),
     ]
-    find = [
-        Insn(0x18, 8, _PSEUDO_VALUE, 0, state_fd),
-        Insn(0),
-        Insn(_LOAD_DOUBLE, 1, 8, 0),
-        Insn(_STORE_WORD, 10, 1, -4),
-        Insn(_ADD_IMM, 1, imm=1),
-        Insn(_JUMP_LESS_IMM, 1, off=1, imm=count),
-        Insn(_MOV_IMM, 1, imm=0),
-        Insn(_STORE_DOUBLE, 8, 1, 0),
-        Insn(0x18, 1, _PSEUDO_FD, 0, frames_fd),
-        Insn(0),
-        Insn(_MOV_REG, 2, 10),
-        Insn(_ADD_IMM, 2, imm=-4),
-        Insn(_CALL, imm=_MAP_LOOKUP),
+    for offset in octets:
+        lines.append(Instruction(ebpf.LOAD_DOUBLE, 1, 0, offset))
+        lines.append(Instruction(ebpf.STORE_DOUBLE, packet, 1, offset))
+    lines += [
+        Instruction(ebpf.MOV_IMM, 1, immediate=interface),
+        Instruction(ebpf.MOV_IMM, 2),
+        Instruction(ebpf.CALL, immediate=_REDIRECT),
+        Instruction(ebpf.EXIT),
+        "drop",
+        Instruction(ebpf.MOV_IMM, 0),
+        Instruction(ebpf.EXIT),
     ]
-    send = [
-        Insn(_MOV_IMM, 1, imm=interface),
-        Insn(_MOV_IMM, 2, imm=0),
-        Insn(_CALL, imm=_REDIRECT),
-        Insn(_EXIT),
-    ]
-    rest = len(copy) + len(send)
-    code = [
-        Insn(_LOAD_WORD, 7, 1, 0),
-        Insn(_LOAD_WORD, 3, 1, 4),
-        Insn(_MOV_REG, 4, 7),
-        Insn(_ADD_IMM, 4, imm=length),
-        Insn(_JUMP_GREATER, 4, 3, len(find) + 1 + rest),
-        *find,
-        Insn(_JUMP_EQUAL_IMM, 0, off=rest),
-        *[Insn(i.code, i.dst, 0 if i.code == _LOAD_DOUBLE else i.src, i.off) for i in copy],
-        *send,
-        Insn(_MOV_IMM, 0, imm=0),
-        Insn(_EXIT),
-    ]
-    return b"".join(insn.pack() for insn in code)
-
-
-def _bpf(command: int, attributes: bytes) -> int:
-    buffer = ctypes.create_string_buffer(attributes, len(attributes))
-    libc = ctypes.CDLL(None, use_errno=True)
-    result = libc.syscall(_SYSCALL, command, buffer, len(attributes))
-    if result < 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-    return int(result)
+    return ebpf.assemble(lines)
 
 
 def _array(value_size: int, entries: int) -> int:
-    return _bpf(_MAP_CREATE, struct.pack("IIIII", _MAP_ARRAY, 4, value_size, entries, _MMAPABLE))
+    return ebpf.create_map(_MAP_ARRAY, value_size, entries, _MMAPABLE)
 
 
 def receive_in_bulk(interface: str) -> None:
@@ -137,11 +101,10 @@ class LiveFrames:
             del place
         self._state = mmap.mmap(state, mmap.PAGESIZE)
         index = socket.if_nametoindex(interface)
-        self._program = _load(program(index, length, count, frames, state))
+        self._program = ebpf.load_xdp(program(index, length, count, frames, state))
         # A program that is attached somewhere stays in the kernel's dispatcher; each run would
         # put it in and take it out again, and wait for all processors both times.
-        attach = struct.pack("IIII", self._program, index, _ATTACH_XDP, _GENERIC_MODE)
-        self._link = _bpf(_LINK_CREATE, attach)
+        self._link = ebpf.attach_xdp(self._program, index, _GENERIC_MODE)
         self._packet = ctypes.create_string_buffer(length)
         self._length = length
 
@@ -157,18 +120,4 @@ class LiveFrames:
             "IIIIQQIIIIQQIII", self._program, 0, self._length, 0, ctypes.addressof(self._packet),
             0, count, 0, 0, 0, 0, 0, _LIVE_FRAMES, 0, BATCH,
         )  # fmt: skip
-        _bpf(_PROG_RUN, attributes)
-
-
-def _load(code: bytes) -> int:
-    instructions = ctypes.create_string_buffer(code, len(code))
-    licence = ctypes.create_string_buffer(b"GPL")
-    log = ctypes.create_string_buffer(1 << 16)
-    attributes = struct.pack(
-        "IIQQIIQ", _PROG_XDP, len(code) // 8, ctypes.addressof(instructions),
-        ctypes.addressof(licence), 1, len(log), ctypes.addressof(log),
-    )  # fmt: skip
-    try:
-        return _bpf(_PROG_LOAD, attributes)
-    except OSError as error:
-        raise OSError(error.errno, f"{error.strerror}: {log.value.decode()[-400:]}") from error
+        ebpf.ask_kernel(_PROG_RUN, attributes)

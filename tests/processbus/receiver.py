@@ -55,6 +55,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=4800)
     parser.add_argument("--streams", type=int, default=1, help="as the SCL would announce")
     parser.add_argument("--cpu", type=int)
+    parser.add_argument("--xdp", action="store_true", help="capture by AF_XDP")
     parser.add_argument("--decode-only", action="store_true", help="no grid, no estimation")
     arguments = parser.parse_args()
     prepare_memory()
@@ -69,7 +70,9 @@ def main() -> None:
     timeline = LiveTimeline(time.monotonic, time.time)
     kind = Decoding if arguments.decode_only else Pipeline
     pipeline = kind(TrackRules(50), filters, timeline, time.monotonic)
-    options = CaptureOptions(goose=False, frames_per_s=arguments.streams * arguments.rate)
+    options = CaptureOptions(
+        goose=False, frames_per_s=arguments.streams * arguments.rate, xdp=arguments.xdp
+    )
     source = InterfaceSource(arguments.interface, options)
     reader = ProcessBusReader(source, pipeline, GooseReceiver([], timeline), timeline)
     heap.keep_what_lives()
@@ -99,6 +102,7 @@ def main() -> None:
     figures = {
         "frames_received": source.received,
         "frames_lost": source.dropped,
+        "frames_by_xdp": source.by_xdp,
         "cpu_s": cpu_s,
         "cpu_share": cpu_s / lasted_s,
         "reports": len(latencies_ms),

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
+from loguru import logger
 from numpy.typing import NDArray
 
+from agent.errors import UnavailableError
 from agent.processbus.capture import bpf
 from agent.processbus.capture.ring import Ring, RingSettings
 from agent.processbus.capture.virtual import PREFIX, VirtualReceiver
+from agent.processbus.capture.xdp import XdpRing
 from agent.processbus.frames import (
     ETHERTYPE_GOOSE,
     ETHERTYPE_SV,
@@ -29,6 +32,8 @@ _SMALL: Final = RingSettings(slot=256, slots=1 << 17)
 MOST_SLOTS: Final = 1 << 19
 RING_S: Final = 0.6
 """A process that is kept from its core for so long loses nothing that the SCL announces."""
+_LEFT_OVER: Final = RingSettings(slot=256, slots=1 << 15)
+"""What the driver's program passes on: frames of other receive queues."""
 _LARGE: Final = RingSettings(slot=2048, slots=1 << 13)
 _GOOSE: Final = RingSettings(slot=2048, slots=1 << 10)
 
@@ -45,6 +50,8 @@ class CaptureOptions:
         hardware_time: Use the NIC's time stamps.
         goose: Also capture GOOSE.
         frames_per_s: SV frames that are expected; the ring is larger for many.
+        xdp: Take short SV frames before the network stack sees them. Then nobody else on
+            this machine sees them either.
     """
 
     promiscuous: bool = True
@@ -53,6 +60,7 @@ class CaptureOptions:
     hardware_time: bool = False
     goose: bool = True
     frames_per_s: int = 0
+    xdp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +112,10 @@ class Source(Protocol):
     def card_stamped(self) -> int:
         """Frames whose time stamp is the network card's."""
 
+    @property
+    def by_xdp(self) -> int:
+        """Frames that the network stack never saw."""
+
     def close(self) -> None:
         """End the capture."""
 
@@ -111,21 +123,28 @@ class Source(Protocol):
 class InterfaceSource:
     """Rings of one interface: short SV frames, long SV frames, GOOSE.
 
+    Where short SV frames cannot be taken in the driver, the log says why and the network stack
+    delivers them.
+
     Raises:
         UnavailableError: No such interface, or no permission.
     """
 
     def __init__(self, interface: str, options: CaptureOptions) -> None:
-        short = _with(replace(_SMALL, slots=slots_for(options.frames_per_s)), options)
+        slots = slots_for(options.frames_per_s)
+        self._express = _express(interface, slots) if options.xdp else None
+        short = _with(_LEFT_OVER if self._express else replace(_SMALL, slots=slots), options)
         border = short.longest_frame
         large = _with(_LARGE, options)
         if large.fanout is not None:
             # Rings of one kind share; the two kinds of a process do not.
             large = replace(large, fanout=(large.fanout[0] + 1, large.fanout[1]))
-        self._rings = [
+        self._rings: list[Ring | XdpRing] = [
             Ring(interface, bpf.accept(ETHERTYPE_SV, longest=border), short),
             Ring(interface, bpf.accept(ETHERTYPE_SV, longer_than=border), large),
         ]
+        if self._express:
+            self._rings.append(self._express)
         self._goose = None
         if options.goose:
             settings = _with(_GOOSE, options, share=False)
@@ -159,13 +178,26 @@ class InterfaceSource:
         """Frames whose time stamp is the network card's."""
         return sum(ring.card_stamped for ring in self._all())
 
+    @property
+    def by_xdp(self) -> int:
+        """Frames that the network stack never saw."""
+        return self._express.received if self._express else 0
+
     def close(self) -> None:
         """Close the rings."""
         for ring in self._all():
             ring.close()
 
-    def _all(self) -> list[Ring]:
-        return self._rings + ([self._goose] if self._goose else [])
+    def _all(self) -> list[Ring | XdpRing]:
+        return [*self._rings, self._goose] if self._goose else self._rings
+
+
+def _express(interface: str, slots: int) -> XdpRing | None:
+    try:
+        return XdpRing(interface, slots)
+    except UnavailableError as error:
+        logger.warning("{}; its frames come through the network stack", error)
+        return None
 
 
 def slots_for(frames_per_s: int) -> int:
@@ -214,6 +246,11 @@ class VirtualSource:
     @property
     def card_stamped(self) -> int:
         """There is no card."""
+        return 0
+
+    @property
+    def by_xdp(self) -> int:
+        """There is no driver."""
         return 0
 
     def close(self) -> None:
