@@ -8,15 +8,19 @@
 - ``processbus.hundred_*``: the same with 100 streams.
 - ``processbus.one_*``: one stream; CPU share, and time from the last frame a report needs to the
   report, p50 and p99 in ms.
+- ``processbus.NAME_xdp_*``: the same three, captured by AF_XDP; the others by AF_PACKET. Over veth
+  the kernel's receive path runs on the sender's core: AF_XDP makes the sender faster too.
 - ``processbus.decode_ns_per_frame``: decoder and sample grid alone, CPU time, 170 streams.
 - ``processbus.goose_*``: time from the frame's kernel stamp to the message, p50 and p99 in ms.
 - ``processbus.cpu_ratio_open61850``: CPU seconds a frame of open61850's decoder over those of
   ours, the same frames of 170 streams.
 - ``processbus.*_us_per_frame_N``: CPU time a frame from the wire, of N streams for all: ours
-  with estimation, ours decoded to volts and amperes only, open61850's capture and decoder, and
-  pyiec61850-ng's SVReceiver and SVSubscriber (both decode and estimate nothing). Of 170 streams
-  the peers lose most frames; only those that they handled count.
-- ``processbus.cpu_ratio_PEER_N``, ``processbus.cpu_ratio_decoding_PEER_N``: theirs over ours.
+  with estimation and ours decoded to volts and amperes only (each by AF_PACKET, as the peers
+  capture, and by AF_XDP), open61850's capture and decoder, and pyiec61850-ng's SVReceiver and
+  SVSubscriber (both decode and estimate nothing). Of 170 streams the peers lose most frames; only
+  those that they handled count.
+- ``processbus.cpu_ratio_PEER_OURS_N``: theirs over ours; OURS is ``estimation``, ``decoding``,
+  ``estimation_xdp`` or ``decoding_xdp``.
 """
 
 from __future__ import annotations
@@ -48,6 +52,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 STREAM_FRAMES = 20_000
 PEER_STREAMS = (4, 170)
 PEER_START_S = 4.0
+OURS = {
+    "estimation": (),
+    "decoding": ("--decode-only",),
+    "estimation_xdp": ("--xdp",),
+    "decoding_xdp": ("--decode-only", "--xdp"),
+}
+"""What we do with the frames, and how they come; peers decode, captured by AF_PACKET."""
 LEAST_FRAMES = 1000
 
 
@@ -60,6 +71,7 @@ def run(seconds: float = 6.0) -> dict[str, float]:
         if pair is not None:
             for name, streams in (("full", 170), ("hundred", 100), ("one", 1)):
                 figures |= wire_figures(name, streams, seconds, pair)
+                figures |= wire_figures(f"{name}_xdp", streams, seconds, pair, ("--xdp",))
             figures |= peer_wire_figures(min(seconds, 4.0), pair)
     return figures
 
@@ -68,31 +80,27 @@ def peer_wire_figures(seconds: float, pair: tuple[str, str]) -> dict[str, float]
     """Ours and both peers, one after the other, on the same traffic."""
     figures: dict[str, float] = {}
     for streams in PEER_STREAMS:
-        ours = _ours_us_per_frame(streams, seconds, pair)
-        figures |= {f"{name}_{streams}": used_us for name, used_us in ours.items()}
+        ours = {
+            name: _ours_us_per_frame(streams, seconds, pair, arguments)
+            for name, arguments in OURS.items()
+        }
+        figures |= {f"{name}_us_per_frame_{streams}": used_us for name, used_us in ours.items()}
         for kind in ("open61850", "libiec61850"):
-            used_us = _peer_us_per_frame(kind, streams, seconds, pair)
-            if used_us is None:
+            theirs_us = _peer_us_per_frame(kind, streams, seconds, pair)
+            if theirs_us is None:
                 continue
-            figures[f"{kind}_us_per_frame_{streams}"] = used_us
-            figures[f"cpu_ratio_{kind}_{streams}"] = used_us / ours["ours_us_per_frame"]
-            figures[f"cpu_ratio_decoding_{kind}_{streams}"] = (
-                used_us / ours["ours_decoding_us_per_frame"]
-            )
+            figures[f"{kind}_us_per_frame_{streams}"] = theirs_us
+            for name, ours_us in ours.items():
+                figures[f"cpu_ratio_{kind}_{name}_{streams}"] = theirs_us / ours_us
     return {f"processbus.{name}": value for name, value in figures.items()}
 
 
-def _ours_us_per_frame(streams: int, seconds: float, pair: tuple[str, str]) -> dict[str, float]:
-    """With estimation, and decoded to volts and amperes without, which is what the peers do."""
-    used_us = {}
-    for name, arguments in (
-        ("ours_us_per_frame", ()),
-        ("ours_decoding_us_per_frame", ("--decode-only",)),
-    ):
-        figures = wire_figures("peer", streams, seconds, pair, arguments)
-        received = max(figures["processbus.peer_frames_received"], 1)
-        used_us[name] = figures["processbus.peer_cpu_s"] / received * 1e6
-    return used_us
+def _ours_us_per_frame(
+    streams: int, seconds: float, pair: tuple[str, str], arguments: tuple[str, ...]
+) -> float:
+    figures = wire_figures("ours", streams, seconds, pair, arguments)
+    received = max(figures["processbus.ours_frames_received"], 1)
+    return figures["processbus.ours_cpu_s"] / received * 1e6
 
 
 def _peer_us_per_frame(

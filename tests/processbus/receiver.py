@@ -30,6 +30,8 @@ from agent.processbus.tracks import TrackRules
 from agent.processbus.worker import LONGEST_PAUSE_S, SHORTEST_PAUSE_S
 
 SETTLE_S = 1.0
+DRAIN_S = 0.2
+"""So long after the end the sender's last frames are waited for: they count as received."""
 PRIORITY = 50
 
 
@@ -94,8 +96,11 @@ def main() -> None:
         pause_s = min(max(reader.idle_s(), SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
         select.select([], [], [], pause_s)
     cpu_s, lasted_s = time.process_time() - cpu_s, time.monotonic() - begun_s
-    for _ in reader.step():
-        pass
+    drained_s = time.monotonic() + DRAIN_S
+    while time.monotonic() < drained_s:
+        for _ in reader.step():
+            pass
+        time.sleep(0.001)
     reader.close()
     for group in pipeline.groups:
         group.settle_counters()

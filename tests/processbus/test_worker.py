@@ -22,13 +22,13 @@ from agent.messages import (
 SCD = Path(__file__).parents[2] / "scl" / "sample-station.scd"
 
 
-def configuration(folder: Path, interface: str, ied: str = "V2G1") -> Path:
+def configuration(folder: Path, interface: str, ied: str = "V2G1", more: str = "") -> Path:
     (folder / "profile.conf").write_text("MAX_V2G_DISCHARGE_KW=11.0\nMAX_CHARGE_KW=11.0\n")
     path = folder / "agent.toml"
     path.write_text(
         f'[gateway]\nrun_dir = "run"\npower_profile = "profile.conf"\n'
         f'[scl]\nfile = "{SCD}"\nied = "{ied}"\n'
-        f'[process_bus]\ninterface = "{interface}"\n'
+        f'[process_bus]\ninterface = "{interface}"\n{more}'
     )
     (folder / "run").mkdir()
     return path
@@ -84,6 +84,29 @@ def test_the_worker_measures_reports_health_and_ends_when_told(tmp_path):
         assert {"frames", "dropped", "malformed", "goose"} <= beat.counters.keys()
         assert hub.send_role(Role.PROCESS_BUS, Shutdown("test")) == 1
         assert worker.wait(20) == 0
+    finally:
+        for process in (worker, unit):
+            process.kill()
+            process.wait()
+        hub.close()
+
+
+@pytest.mark.root
+def test_the_worker_captures_by_xdp_where_the_settings_say_so(tmp_path, veth):
+    config = configuration(tmp_path, veth[1], more='capture = "xdp"\n')
+    hub = Hub(tmp_path / "run" / "control.sock")
+    worker = start("agent.processbus.worker", "--config", config)
+    unit = start(
+        "agent.processbus.simulated", "--interface", veth[0], "--dip-every", "0", "--goose",
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        hear(hub, good(Measurement))
+        hear(hub, good(DigitalInput))
+        heard = hear(hub, lambda h: sum(isinstance(m, Heartbeat) for m in h) >= 2)
+        counters = [m for m in heard if isinstance(m, Heartbeat)][-1].counters
+        assert 0 < counters["xdp"] < counters["frames"]
+        assert counters["dropped"] == 0
     finally:
         for process in (worker, unit):
             process.kill()
