@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from agent.estimation import Quality
-from agent.estimation.arrays import some
+from agent.estimation.arrays import FloatArray, every, some
 from agent.messages import Measurement, Validity
 from agent.processbus.groups import Group, GroupReport
 from agent.processbus.timeline import Timeline
@@ -40,6 +39,9 @@ def measurements(
         export_sign: -1 where the current transformers count import as positive.
     """
     estimates = report.estimates
+    # A counter without a clock is alone in its group: one label holds for all rows.
+    t_utc_s = timeline.utc_s(report.instant_s + group.tracks[0].label_s)
+    group.label_s = t_utc_s - report.instant_s
     # Columns become lists at once: a number at a time out of an array costs ten times as much.
     columns = zip(
         group.tracks,
@@ -48,24 +50,22 @@ def measurements(
         estimates.rocof_hz_s.tolist(),
         estimates.v1_v.tolist(),
         _worst(report).tolist(),
-        report.arrival_s.tolist(),
+        timeline.monotonic_s(report.arrival_s).tolist(),
         estimates.uncertainty_hz.tolist(),
-        estimates.v_rms_v.tolist(),
-        estimates.p_w.tolist(),
-        estimates.q_var.tolist(),
+        map(tuple, estimates.v_rms_v.tolist()),
+        _known(export_sign * estimates.p_w),
+        _known(export_sign * estimates.q_var),
         report.smp_synch.tolist(),
-        estimates.rocof_trip_hz_s.tolist(),
+        _known(estimates.rocof_trip_hz_s),
         estimates.v1_phase_rad.tolist(),
         strict=True,
     )
     for row, (
-        track, live, f_hz, rocof_hz_s, v1_v, quality, arrival_s, uncertainty_hz, v_rms_v,
+        track, live, f_hz, rocof_hz_s, v1_v, quality, wire_s, uncertainty_hz, v_phase_v,
         p_w, q_var, smp_synch, rocof_trip_hz_s, v1_phase_rad,
     ) in enumerate(columns):  # fmt: skip
         if not live:
             continue
-        t_utc_s = timeline.utc_s(report.instant_s + track.label_s)
-        group.label_s = t_utc_s - report.instant_s
         yield (
             row,
             Measurement(
@@ -75,14 +75,14 @@ def measurements(
                 rocof_hz_s=rocof_hz_s,
                 v1_v=v1_v,
                 quality=_VALIDITY[quality],
-                wire_s=timeline.monotonic_s(arrival_s),
+                wire_s=wire_s,
                 published_s=published_s,
                 uncertainty_hz=uncertainty_hz,
-                v_phase_v=tuple(v_rms_v),
-                p_w=_known(export_sign * p_w),
-                q_var=_known(export_sign * q_var),
+                v_phase_v=v_phase_v,
+                p_w=p_w,
+                q_var=q_var,
                 smp_synch=smp_synch,
-                rocof_trip_hz_s=_known(rocof_trip_hz_s) or 0.0,
+                rocof_trip_hz_s=rocof_trip_hz_s or 0.0,
                 v1_phase_rad=v1_phase_rad,
             ),
         )
@@ -97,5 +97,10 @@ def _worst(report: GroupReport) -> np.ndarray:
     return np.where(report.dark, _INVALID, np.where(doubtful, _QUESTIONABLE, quality))
 
 
-def _known(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _known(values: FloatArray) -> list[float | None]:
+    """Numbers, and None where there is none."""
+    numbers: list[float | None] = values.tolist()
+    finite = np.isfinite(values)
+    if every(finite):
+        return numbers
+    return [n if known else None for n, known in zip(numbers, finite.tolist(), strict=True)]

@@ -8,11 +8,13 @@ tells about UTC goes into the labels of the reports only.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Instants = TypeVar("Instants", float, NDArray[np.float64])
+"""One instant or many, in seconds."""
 NS: Final = 1e-9
 _LONGEST_QUEUE_S: Final = 5.0
 """A frame is taken out of the ring at most this long after it came."""
@@ -30,7 +32,7 @@ class FileTimeline:
         """Return the UTC label of a bus time."""
         return bus_s
 
-    def monotonic_s(self, bus_s: float) -> float:
+    def monotonic_s(self, bus_s: Instants) -> Instants:
         """Return a bus time as an instant to subtract from others of this file."""
         return bus_s
 
@@ -74,7 +76,7 @@ class LiveTimeline:
         """
         return bus_s + round(self._offset_s - self._fixed_s)
 
-    def monotonic_s(self, bus_s: float) -> float:
+    def monotonic_s(self, bus_s: Instants) -> Instants:
         """Return a bus time on CLOCK_MONOTONIC."""
         return bus_s - self._fixed_s
 

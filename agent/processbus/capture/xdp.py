@@ -49,9 +49,9 @@ _CHUNK: Final = 2048
 """The smallest slot that the kernel accepts. Ours overlap: it writes the stamp and the frame."""
 _BEFORE: Final = 16
 """Octets before each frame, so that its stamp lies in the cache line of its first octets."""
-_ADDRESS_BITS: Final = 48
-"""A descriptor's address: the slot in its lower bits, where the frame begins in it above."""
-_SLOT_MASK: Final = (1 << _ADDRESS_BITS) - 1
+_BEGIN_SHIFT: Final = 16
+"""An address has 48 bits for the slot, of which we need 32, and above them 16 for the place in
+it at which the frame begins."""
 _NO_RIGHT: Final = (errno.EPERM, errno.EACCES, errno.ENOBUFS)
 """The last one: more locked memory than the limit."""
 _WRAP: Final = 0xFFFF_FFFF
@@ -113,7 +113,8 @@ class XdpRing:
         (produced, consumed, filled), (given, _, free) = places[0:3], places[8:11]
         rx = mmap.mmap(sock.fileno(), filled + slots * 16, offset=_RX_PAGE)
         fill = mmap.mmap(sock.fileno(), free + slots * 8, offset=_FILL_PAGE)
-        self._filled = np.frombuffer(rx, np.uint64, 2 * slots, filled).reshape(slots, 2)
+        self._filled = np.frombuffer(rx, np.uint32, 4 * slots, filled).reshape(slots, 4)
+        """Of each frame: its slot's address, where it begins in it, its length, options."""
         self._free = np.frombuffer(fill, np.uint64, slots, free)
         self._produced = memoryview(rx)[produced : produced + 4].cast("I")
         self._consumed = memoryview(rx)[consumed : consumed + 4].cast("I")
@@ -154,12 +155,13 @@ class XdpRing:
             return empty_frames()
         self._held = count
         self.received += count
-        address, length = self._filled[first : first + count].T
-        start = ((address & _SLOT_MASK) + (address >> _ADDRESS_BITS)).astype(np.int64)
+        slot, begin, length, _ = self._filled[first : first + count].T
+        start = slot.astype(np.int64)
+        start += begin >> _BEGIN_SHIFT
         frames = Frames(
             buffer=self._bytes,
             start=start,
-            length=(length & _WRAP).astype(np.int64),
+            length=length.astype(np.int64),
             time_ns=np.empty(count, np.int64),
             vlan=np.full(count, UNTAGGED, dtype=np.int64),
         )
@@ -173,7 +175,7 @@ class XdpRing:
             return
         first = self._next % self._slots
         part = slice(first, first + self._held)
-        self._free[part] = self._filled[part, 0] & _SLOT_MASK
+        self._free[part] = self._filled[part, 0]
         self._next = (self._next + self._held) & _WRAP
         self._consumed[0] = self._next
         self._given[0] = (self._next + self._slots) & _WRAP
