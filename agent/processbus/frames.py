@@ -113,6 +113,15 @@ _NOTHING: Final[IntArray] = np.zeros(0, dtype=np.int64)
 _NO_FRAMES: Final = Frames(np.zeros(SLACK, dtype=np.uint8), _NOTHING, _NOTHING, _NOTHING, _NOTHING)
 
 
+_UNTAGGED: Final[IntArray] = np.full(BATCH, UNTAGGED, dtype=np.int64)
+_UNTAGGED.flags.writeable = False
+
+
+def untagged(count: int) -> IntArray:
+    """Return the TCIs of up to `BATCH` frames without a tag."""
+    return _UNTAGGED[:count]
+
+
 def empty_frames() -> Frames:
     """Return no frames."""
     return _NO_FRAMES

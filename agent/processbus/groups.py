@@ -97,12 +97,13 @@ class Group:
         self._accepted = np.zeros(rows, dtype=np.int64)
         self._used = np.zeros(rows, dtype=np.int64)
         self._synch = np.full(rows, 2, dtype=np.int64)
+        # Masks that a report carries away are replaced, never written to.
         self._live = np.ones(rows, dtype=bool)
-        self._questionable = np.zeros(rows, dtype=bool)
+        self._none = np.zeros(rows, dtype=bool)
+        self._questionable = self._none
         self._behind = np.zeros(rows, dtype=np.int64)
         self._absent = np.zeros(rows)
         self._doubt = np.zeros(rows, dtype=np.int64)
-        self._bright = np.zeros(rows, dtype=bool)
         self._all_bright = True
         self._seen_arrival = np.full(rows, now_s)
         self._first_s = 0.0
@@ -200,15 +201,15 @@ class Group:
         self._note_absent(self._head < newest)
         self.schedule.advance()
         self._first_s = 0.0
-        questionable, self._questionable = self._questionable, np.zeros_like(self._questionable)
+        questionable, self._questionable = self._questionable, self._none
         return GroupReport(
             instant_s=(newest - self._delay_samples) / self.rate_hz,
             estimates=self._estimator.report(),
             arrival_s=needed if every(needed) else np.where(needed, needed, self._last_arrival),
             smp_synch=self._synch.copy(),
             questionable=questionable,
-            dark=self._doubt > 0,
-            live=self._live.copy(),
+            dark=self._none if self._all_bright else self._doubt > 0,
+            live=self._live,
         )
 
     def _note_absent(self, absent: NDArray[np.bool_]) -> None:
@@ -250,7 +251,8 @@ class Group:
         usable = came & ((marks & (TEST | CONFLICT)) == 0)
         if not every(usable):
             values[~usable] = np.nan
-        self._questionable |= ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
+        doubtful = ((marks & (QUESTIONABLE | TEST)) != 0).any(axis=0)
+        self._questionable = self._questionable | doubtful
 
     def _darkness(self, came: NDArray[np.bool_], whole: bool) -> NDArray[np.bool_]:
         """Rows that lack so much of what they should have had of late that nothing is measured.
@@ -259,7 +261,7 @@ class Group:
         loses frames because it is too slow slower still.
         """
         if whole and self._all_bright:
-            return self._bright
+            return self._none
         count, memory = len(came), DARK_S * self.rate_hz
         self._absent *= max(0.0, 1 - count / memory)
         self._absent += count - came.sum(axis=0)
@@ -305,7 +307,7 @@ class Group:
     def drop(self, track: Track) -> None:
         """Let go of a stream that is not followed any more."""
         self.settle_counters()
-        self._live[self.tracks.index(track)] = False
+        self._live = self._live & (np.arange(len(self.tracks)) != self.tracks.index(track))
 
     def leave(self, now_s: float) -> list[Track]:
         """Let go of streams that have been silent or are out of step; return them.
@@ -319,6 +321,6 @@ class Group:
         silent |= self._live & (self._behind >= PATIENT_REPORTS)
         if some(silent):
             self.settle_counters()
-        self._live &= ~silent
+        self._live = self._live & ~silent
         self._reached = None
         return [self.tracks[row] for row in np.flatnonzero(silent).tolist()]

@@ -7,6 +7,7 @@ tells about UTC goes into the labels of the reports only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final, TypeVar
 
@@ -16,7 +17,9 @@ from numpy.typing import NDArray
 Instants = TypeVar("Instants", float, NDArray[np.float64])
 """One instant or many, in seconds."""
 NS: Final = 1e-9
-_LONGEST_QUEUE_S: Final = 5.0
+STEP_S: Final = 1e-3
+"""A clock that moves so far between two looks was set."""
+LONGEST_QUEUE_S: Final = 5.0
 """A frame is taken out of the ring at most this long after it came."""
 
 
@@ -49,6 +52,8 @@ class LiveTimeline:
         self._utc = utc
         self._fixed_s = self._offset_s = utc() - monotonic()
         self._before_s = self._fixed_s
+        self._stepped_s = -math.inf
+        """When the clock was seen to have been set, and its offset until then."""
 
     def now_s(self) -> float:
         """Return the bus time now."""
@@ -58,16 +63,16 @@ class LiveTimeline:
         """Return stamps in bus time; those from before a step are read with the old offset."""
         now_s = self._monotonic()
         offset_s = self._utc() - now_s
-        if abs(offset_s - self._offset_s) > 1e-3:
-            self._before_s = self._offset_s
+        if abs(offset_s - self._offset_s) > STEP_S:
+            self._before_s, self._stepped_s = self._offset_s, now_s
         self._offset_s = offset_s
-        stamps_s = time_ns * NS
-        since_start_s = stamps_s - offset_s
-        if self._before_s != offset_s:
-            stale = (since_start_s > now_s + 1e-3) | (since_start_s < now_s - _LONGEST_QUEUE_S)
-            since_start_s = np.where(stale, stamps_s - self._before_s, since_start_s)
-        bus_s: NDArray[np.float64] = np.minimum(since_start_s, now_s) + self._fixed_s
-        return bus_s
+        latest_s = now_s + self._fixed_s
+        stamps_s: NDArray[np.float64] = time_ns.astype(np.float64) * NS
+        bus_s = stamps_s + (self._fixed_s - offset_s)
+        if now_s - self._stepped_s < LONGEST_QUEUE_S:
+            stale = (bus_s > latest_s + STEP_S) | (bus_s < latest_s - LONGEST_QUEUE_S)
+            np.copyto(bus_s, stamps_s + (self._fixed_s - self._before_s), where=stale)
+        return np.minimum(bus_s, latest_s, out=bus_s)
 
     def utc_s(self, bus_s: float) -> float:
         """Return the UTC label of a bus time: whole seconds come from the clock as it is now.

@@ -18,8 +18,9 @@ from typing import Final
 import numpy as np
 
 from agent.errors import UnavailableError
+from agent.estimation.arrays import alike, every
 from agent.processbus.capture import bpf
-from agent.processbus.frames import BATCH, UNTAGGED, Frames, empty_frames, pieces
+from agent.processbus.frames import BATCH, Frames, empty_frames, pieces, untagged
 
 _SOL_PACKET: Final = 263
 _ADD_MEMBERSHIP: Final = 1
@@ -40,8 +41,6 @@ _RAW_HARDWARE: Final = 1 << 6
 _BLOCK: Final = 1 << 18
 _HEADER: Final = 32
 """Octets of struct tpacket2_hdr."""
-_FIRST_LOOK: Final = 32
-"""Slots looked at first; the look widens as long as all of them are filled."""
 _STATUS_USER: Final = 0x01
 _STATUS_LOSING: Final = 0x04
 _STATUS_VLAN_VALID: Final = 0x10
@@ -146,22 +145,31 @@ class Ring:
         self._release()
         first = self._next
         most = min(most, self._settings.slots - first)
-        count = self._waiting(most)
-        self.drained = count < most
+        count = self._reach(most)
         if count == 0:
+            self.drained = True
             return empty_frames()
-        self._held = count
         slot = self._settings.slot
         header = pieces(self._bytes, first * slot, slot, count, _HEADER).view("<u4")
-        every, word = np.bitwise_or.reduce(header[:, 0]), header.astype(np.int64)
-        if every & _STATUS_LOSING:
+        status = header[:, 0]
+        every_status = int(status[0])
+        if not alike(status):
+            # Several cores fill slots at once: one may be ready before the one ahead of it.
+            ready = (status & _STATUS_USER).astype(bool)
+            count = len(ready) if every(ready) else int(ready.argmin())
+            header, status = header[:count], status[:count]
+            every_status = int(np.bitwise_or.reduce(status))
+        self.drained = count < most
+        self._held = count
+        if every_status & _STATUS_LOSING:
             self._count_drops()
-        if every & _STATUS_CARD_STAMPED:
-            self.card_stamped += int(np.count_nonzero(header[:, 0] & _STATUS_CARD_STAMPED))
+        if every_status & _STATUS_CARD_STAMPED:
+            self.card_stamped += int(np.count_nonzero(status & _STATUS_CARD_STAMPED))
+        word = header.astype(np.int64)
         start = np.arange(first * slot, (first + count) * slot, slot, dtype=np.int64)
         start += word[:, 3] & 0xFFFF
-        vlan = np.full(count, UNTAGGED, dtype=np.int64)
-        if every & _STATUS_VLAN_VALID:
+        vlan = untagged(count)
+        if every_status & _STATUS_VLAN_VALID:
             vlan = np.where(word[:, 0] & _STATUS_VLAN_VALID, word[:, 6] & 0xFFFF, vlan)
         return Frames(
             buffer=self._bytes,
@@ -171,21 +179,26 @@ class Ring:
             vlan=vlan,
         )
 
-    def _waiting(self, most: int) -> int:
-        """Number of slots in a row that the kernel has filled."""
-        if not self._status[self._next * self._settings.slot // 4] & _STATUS_USER:
+    def _reach(self, most: int) -> int:
+        """Number of slots from the next one on that the kernel seems to have filled.
+
+        It fills them in turn: few are looked at, because each is in a cache line of its own.
+        """
+        status, width = self._status, self._settings.slot // 4
+        at = self._next * width
+        if not status[at] & _STATUS_USER:
             return 0
-        count, look = 0, _FIRST_LOOK
-        while count < most:
-            # A slot's status is in a cache line of its own: look no further than needed.
-            begin = self._next + count
-            status = self._words[begin : begin + min(look, most - count), 0]
-            filled = (status & _STATUS_USER).astype(bool)
-            if not filled.all():
-                return count + int(np.argmin(filled))
-            count += len(status)
-            look *= 4
-        return count
+        filled, free = 0, 1
+        while free < most and status[at + free * width] & _STATUS_USER:
+            filled, free = free, 2 * free
+        free = min(free, most)
+        while free - filled > 1:
+            middle = (filled + free) // 2
+            if status[at + middle * width] & _STATUS_USER:
+                filled = middle
+            else:
+                free = middle
+        return free
 
     def _release(self) -> None:
         if not self._held:

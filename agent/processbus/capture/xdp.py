@@ -25,7 +25,7 @@ import numpy as np
 from agent.errors import UnavailableError
 from agent.processbus.capture import ebpf
 from agent.processbus.capture.xdp_filter import STAMP, program
-from agent.processbus.frames import BATCH, UNTAGGED, Frames, empty_frames
+from agent.processbus.frames import BATCH, Frames, empty_frames, untagged
 
 _AF_XDP: Final = 44
 _SOL_XDP: Final = 283
@@ -163,7 +163,7 @@ class XdpRing:
             start=start,
             length=length.astype(np.int64),
             time_ns=np.empty(count, np.int64),
-            vlan=np.full(count, UNTAGGED, dtype=np.int64),
+            vlan=untagged(count),
         )
         (stamp,) = frames.parts((-STAMP, STAMP))
         utc_ns = time.time_ns() - time.monotonic_ns()
