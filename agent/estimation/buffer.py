@@ -24,12 +24,13 @@ class SampleBuffer:
         self._missing = np.zeros((2, streams, SLACK * window), dtype=bool)
         self._end = window
 
-    def append(self, block: NDArray[np.float32], missing: NDArray[np.bool_]) -> None:
+    def append(self, block: NDArray[np.float32], missing: NDArray[np.bool_] | bool) -> None:
         """Add the newest samples.
 
         Args:
             block: (channels, streams, n), every value finite, n at most one window.
-            missing: (2, streams, n): which voltage and which current samples were predicted.
+            missing: (2, streams, n): which voltage and which current samples were predicted;
+                False where none was.
         """
         count = block.shape[-1]
         if self._end + count > self._data.shape[-1]:

@@ -7,13 +7,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from agent.estimation.arrays import ComplexArray, alike, every, some
+from agent.estimation.arrays import ComplexArray, every, some
 from agent.estimation.bank import SPAN_HZ, filter_bank
 from agent.estimation.estimates import Estimates, Quality
 from agent.estimation.gaps import Prediction
 from agent.estimation.intake import Intake
 from agent.estimation.quality import LARGEST_GAP, Conditions, flags, quality, uncertainty_hz
 from agent.estimation.quantities import Quantities
+from agent.estimation.reading import Reading
 from agent.estimation.rocof import RocofAverage
 from agent.estimation.settings import Settings
 from agent.estimation.tracker import FrequencyTracker, Track
@@ -115,7 +116,7 @@ class Estimator:
             phasors,
             track.reading.fundamental_pair,
             intake.newest(self._bank.cycle_weights.shape[-1]),
-            self._cycle_weights(track.reading.bins),
+            self._cycle_weights(track.reading),
         )
         return Estimates(
             instant_sample=instant_sample,
@@ -133,9 +134,10 @@ class Estimator:
             quantities=quantities,
         )
 
-    def _cycle_weights(self, bins: NDArray[np.intp]) -> NDArray[np.float32]:
-        weights = self._bank.cycle_weights
-        return weights[int(bins[0])] if alike(bins) else weights[bins]
+    def _cycle_weights(self, reading: Reading) -> NDArray[np.float32]:
+        chosen = reading.bins if reading.common is None else reading.common
+        weights: NDArray[np.float32] = self._bank.cycle_weights[chosen]
+        return weights
 
     def _conditions(self, track: Track) -> Conditions:
         intake, phase = self._intake, track.phase
@@ -167,8 +169,7 @@ class Estimator:
         report, until it overflows: without a phasor the last period is repeated, which stays
         within what was measured.
         """
-        phasor = 2 * phasors
         if not conditions.calm:
-            phasor = np.where(conditions.voltage_gap > LARGEST_GAP, 0.0, phasor)
+            phasors = np.where(conditions.voltage_gap > LARGEST_GAP, 0.0, phasors)
         instant = self._intake.count - 1 - self._bank.bridge_delay
-        self._intake.prediction = Prediction(phasor, self._published_hz, instant)
+        self._intake.prediction = Prediction(phasors, self._published_hz, instant)

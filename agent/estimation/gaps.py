@@ -28,7 +28,7 @@ class Prediction:
     """The fundamental that missing samples are predicted from.
 
     Attributes:
-        phasor: Peak phasors X, (channels, streams).
+        phasor: Half the peak phasors X, (channels, streams).
         f_hz: Frequency, (streams,).
         instant: Engine sample index t_X of the phasors.
     """
@@ -71,7 +71,7 @@ def fill(
     # fundamental of all three adds up to is one phasor.
     turn = 2j * np.pi / period
     rest = 1 - (1 - part) * np.exp(-turn * whole) - part * np.exp(-turn * (whole + 1))
-    phasor = prediction.phasor * rest
+    phasor = 2 * prediction.phasor * rest
     # A stretch shorter than every period only reads samples that are already filled.
     stretch = int(period.min()) - 1
     for start in range(0, block.shape[-1], stretch):

@@ -56,11 +56,11 @@ class Intake:
         block = self._average(samples)
         if block.shape[-1] == 0:
             return
-        missing = np.zeros((2, *block.shape[1:]), dtype=bool)
+        missing: NDArray[np.bool_] | bool = False
         usable = np.abs(block) < IMPLAUSIBLE  # false where it is no number
         if not every(usable):
-            missing[0] = ~usable[:VOLTAGES].all(axis=0)
-            missing[1] = ~usable[VOLTAGES:].all(axis=0)
+            whole = usable[:VOLTAGES].all(axis=0), usable[VOLTAGES:].all(axis=0)
+            missing = ~np.stack(whole)
             history = self._buffer.newest(self._period)
             block = np.where(usable, block, np.float32(np.nan))
             block = gaps.fill(history, block, self.prediction, self.count, self._rate_hz)

@@ -21,9 +21,10 @@ class Reading:
         self._bank = bank
         self._window = window
         self.bins = bins
-        if alike(bins):
-            # One synchronous area: the usual case.
-            self._outputs, self._currents = self._products(int(bins[0]))
+        self.common = int(bins[0]) if alike(bins) else None
+        """The bin of all streams where they share one: one synchronous area, the usual case."""
+        if self.common is not None:
+            self._outputs, self._currents = self._products(self.common)
             self._solve()
             return
         channels, streams, _ = window.shape
@@ -34,6 +35,7 @@ class Reading:
     def recentre(self, streams: NDArray[np.intp], bins: NDArray[np.intp]) -> None:
         """Read some streams again, with other bins."""
         self.bins[streams] = bins
+        self.common = int(self.bins[0]) if alike(self.bins) else None
         self._apply(streams)
 
     def _apply(self, streams: NDArray[np.intp]) -> None:

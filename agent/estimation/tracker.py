@@ -96,7 +96,8 @@ class FrequencyTracker:
         reading = Reading(self._bank, window, self._bins)
         low_voltage = np.abs(reading.cycles[:, 0]) < self._low_voltage
         f_bridge = self._bridge_hz(reading, reading.rocof_main)
-        phase = self._advance_events(reading, f_bridge - reading.f_main, low_voltage, newest)
+        apart_hz = f_bridge - reading.f_main
+        phase = self._advance_events(reading, apart_hz, low_voltage, newest)
         recentred = self._recentre(reading, phase)
         f_hz, rocof = reading.f_main, reading.rocof_main
         if not phase.calm:
@@ -106,6 +107,7 @@ class FrequencyTracker:
             rocof = np.where(phase.hold | phase.bridge, self._rocof_held, rocof)
         if recentred or not phase.calm:
             f_bridge = self._bridge_hz(reading, rocof)
+            apart_hz = f_bridge - reading.f_main
         if not phase.calm:
             f_hz = np.where(phase.bridge, f_bridge, f_hz)
             f_hz = np.where(phase.hold, self._f_held, f_hz)
@@ -117,7 +119,7 @@ class FrequencyTracker:
             low_voltage=low_voltage,
             f_hz=f_hz,
             rocof_hz_s=rocof,
-            disagreement_hz=np.abs(f_bridge - reading.f_main),
+            disagreement_hz=np.abs(apart_hz),
         )
 
     def _bridge_hz(self, reading: Reading, rocof_hz_s: FloatArray) -> FloatArray:

@@ -47,6 +47,7 @@ class Frames:
         length: Captured bytes of each frame, without FCS.
         time_ns: Time stamp of each frame, nanoseconds of UTC.
         vlan: TCI that the kernel took out of each frame, `UNTAGGED` where none.
+        even: They are known to be of one length and to begin equally far apart, forwards.
     """
 
     buffer: ByteArray
@@ -54,6 +55,7 @@ class Frames:
     length: IntArray
     time_ns: IntArray
     vlan: IntArray
+    even: bool = False
 
     def __len__(self) -> int:
         return len(self.start)
@@ -84,7 +86,7 @@ class Frames:
         """
         start, count = self.start, len(self.start)
         step = int(start[1] - start[0]) if count > 1 else 1
-        if count and step > 0 and every(start[1:] - start[:-1] == step):
+        if self.even or (count and step > 0 and every(start[1:] - start[:-1] == step)):
             # Slots of a ring, records of a file: one stride, no index.
             first = int(start[0])
             return [

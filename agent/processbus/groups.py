@@ -139,9 +139,11 @@ class Group:
         values = values[:, : self.grid.values.shape[2]]
         marks |= _SYNCH_MARK[smp_synch]
         if self.grid.put_in_order(index * rows + row, arrival_s, values, marks):
-            # One turn of the rows at the end has the newest of each.
+            # Whole turns of the rows; the one at the end has the newest of each.
             newest = row[-rows:]
-            self._accepted += np.bincount(row, minlength=rows)
+            turns, rest = divmod(len(row), rows)
+            self._accepted += turns
+            self._accepted[row[:rest]] += 1
             self._head[newest] = np.maximum(self._head[newest], index[-rows:])
             self._last_arrival[newest] = arrival_s[-rows:]
             self._synch[newest] = smp_synch[-rows:]
@@ -183,8 +185,8 @@ class Group:
     def _heads(self) -> tuple[int, int]:
         """Index of the newest sample of the stream that is furthest behind, and ahead."""
         if self._reached is None:
-            heads = self._head[self._live]
-            self._reached = (int(heads.min()), int(heads.max())) if len(heads) else (-1, -1)
+            heads = self._head if every(self._live) else self._head[self._live]
+            self._reached = _extremes(heads) if len(heads) else (-1, -1)
         return self._reached
 
     def report(self) -> GroupReport:
@@ -195,7 +197,7 @@ class Group:
             for place in grid.stretches(min(newest + 1, grid.pushed + grid.capacity // 4)):
                 self._push_stretch(place)
         needed = self._last_needed
-        newest_s = float(needed.max())
+        newest_s = float(needed[needed.argmax()])
         if newest_s > 0:
             self.schedule.learn(newest_s - self.tracks[0].offset_s)
         self._note_absent(self._head < newest)
@@ -324,3 +326,8 @@ class Group:
         self._live = self._live & ~silent
         self._reached = None
         return [self.tracks[row] for row in np.flatnonzero(silent).tolist()]
+
+
+def _extremes(values: NDArray[np.int64]) -> tuple[int, int]:
+    """Least and greatest; of a short array at a third of the time of `min` and `max`."""
+    return int(values[values.argmin()]), int(values[values.argmax()])

@@ -101,6 +101,19 @@ def test_the_ring_goes_round_and_counts_what_did_not_fit(veth):
 
 
 @pytest.mark.root
+def test_a_slot_that_another_core_still_fills_is_waited_for(veth):
+    ring = Ring(veth[1], bpf.accept(ETHERTYPE_SV), RingSettings(slot=256, slots=1024))
+    frames = [encode_frame(SvStream(), [n], [bytes(64)]) for n in range(70)]
+    send(veth[0], *frames)
+    time.sleep(0.2)
+    ring._words[9, 0] = 0
+    assert collect(ring.take, 9, 0.1) == [(frame, -1) for frame in frames[:9]]
+    ring._words[9, 0] = 1
+    assert collect(ring.take, 61) == [(frame, -1) for frame in frames[9:]]
+    ring.close()
+
+
+@pytest.mark.root
 def test_two_sockets_of_a_group_share_the_streams(veth):
     fanout = (os.getpid() & 0xFFFF, 2)
     rings = [

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from agent.errors import UnavailableError
-from agent.estimation.arrays import alike, every
+from agent.estimation.arrays import every
 from agent.processbus.capture import bpf
 from agent.processbus.frames import BATCH, Frames, empty_frames, pieces, untagged
 
@@ -153,7 +153,9 @@ class Ring:
         header = pieces(self._bytes, first * slot, slot, count, _HEADER).view("<u4")
         status = header[:, 0]
         every_status = int(status[0])
-        if not alike(status):
+        # Status and lengths, then place in the slot: of merging units of one make all are equal.
+        even = every(header.view("<u8")[:, :2] == header[0, :4].view("<u8"))
+        if not even:
             # Several cores fill slots at once: one may be ready before the one ahead of it.
             ready = (status & _STATUS_USER).astype(bool)
             count = len(ready) if every(ready) else int(ready.argmin())
@@ -166,8 +168,10 @@ class Ring:
         if every_status & _STATUS_CARD_STAMPED:
             self.card_stamped += int(np.count_nonzero(status & _STATUS_CARD_STAMPED))
         word = header.astype(np.int64)
-        start = np.arange(first * slot, (first + count) * slot, slot, dtype=np.int64)
-        start += word[:, 3] & 0xFFFF
+        begin = first * slot + (int(word[0, 3]) & 0xFFFF)
+        start = np.arange(begin, begin + count * slot, slot, dtype=np.int64)
+        if not even:
+            start += (word[:, 3] & 0xFFFF) - (word[0, 3] & 0xFFFF)
         vlan = untagged(count)
         if every_status & _STATUS_VLAN_VALID:
             vlan = np.where(word[:, 0] & _STATUS_VLAN_VALID, word[:, 6] & 0xFFFF, vlan)
@@ -177,6 +181,7 @@ class Ring:
             length=word[:, 2],
             time_ns=word[:, 4] * 1_000_000_000 + word[:, 5],
             vlan=vlan,
+            even=even,
         )
 
     def _reach(self, most: int) -> int:

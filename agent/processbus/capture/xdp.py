@@ -18,11 +18,13 @@ import os
 import socket
 import struct
 import time
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.errors import UnavailableError
+from agent.estimation.arrays import every
 from agent.processbus.capture import ebpf
 from agent.processbus.capture.xdp_filter import STAMP, program
 from agent.processbus.frames import BATCH, Frames, empty_frames, untagged
@@ -49,9 +51,9 @@ _CHUNK: Final = 2048
 """The smallest slot that the kernel accepts. Ours overlap: it writes the stamp and the frame."""
 _BEFORE: Final = 16
 """Octets before each frame, so that its stamp lies in the cache line of its first octets."""
-_BEGIN_SHIFT: Final = 16
-"""An address has 48 bits for the slot, of which we need 32, and above them 16 for the place in
-it at which the frame begins."""
+_SLOT_BITS: Final = 48
+"""An address: the slot's in its lower bits, how far behind it the frame begins above them."""
+_SLOT_MASK: Final = (1 << _SLOT_BITS) - 1
 _NO_RIGHT: Final = (errno.EPERM, errno.EACCES, errno.ENOBUFS)
 """The last one: more locked memory than the limit."""
 _WRAP: Final = 0xFFFF_FFFF
@@ -113,8 +115,8 @@ class XdpRing:
         (produced, consumed, filled), (given, _, free) = places[0:3], places[8:11]
         rx = mmap.mmap(sock.fileno(), filled + slots * 16, offset=_RX_PAGE)
         fill = mmap.mmap(sock.fileno(), free + slots * 8, offset=_FILL_PAGE)
-        self._filled = np.frombuffer(rx, np.uint32, 4 * slots, filled).reshape(slots, 4)
-        """Of each frame: its slot's address, where it begins in it, its length, options."""
+        self._filled = np.frombuffer(rx, np.uint64, 2 * slots, filled).reshape(slots, 2)
+        """Of each frame: its address, its length."""
         self._free = np.frombuffer(fill, np.uint64, slots, free)
         self._produced = memoryview(rx)[produced : produced + 4].cast("I")
         self._consumed = memoryview(rx)[consumed : consumed + 4].cast("I")
@@ -155,15 +157,20 @@ class XdpRing:
             return empty_frames()
         self._held = count
         self.received += count
-        slot, begin, length, _ = self._filled[first : first + count].T
-        start = slot.astype(np.int64)
-        start += begin >> _BEGIN_SHIFT
+        filled = self._filled[first : first + count]
+        even = every(filled - _IN_TURN[:count] == filled[0])
+        if even:
+            begin = _place(int(filled[0, 0]))
+            start = np.arange(begin, begin + count * SLOT, SLOT, dtype=np.int64)
+        else:
+            start = _place(filled[:, 0]).astype(np.int64)
         frames = Frames(
             buffer=self._bytes,
             start=start,
-            length=length.astype(np.int64),
+            length=filled[:, 1].astype(np.int64),
             time_ns=np.empty(count, np.int64),
             vlan=untagged(count),
+            even=even,
         )
         (stamp,) = frames.parts((-STAMP, STAMP))
         utc_ns = time.time_ns() - time.monotonic_ns()
@@ -175,7 +182,7 @@ class XdpRing:
             return
         first = self._next % self._slots
         part = slice(first, first + self._held)
-        self._free[part] = self._filled[part, 0]
+        self._free[part] = self._filled[part, 0] & _SLOT_MASK
         self._next = (self._next + self._held) & _WRAP
         self._consumed[0] = self._next
         self._given[0] = (self._next + self._slots) & _WRAP
@@ -194,6 +201,16 @@ class XdpRing:
         """Take the program away: frames go to the network stack again."""
         self._lost = self.dropped
         self._end.close()
+
+
+_IN_TURN: Final = np.zeros((BATCH, 2), dtype=np.uint64)
+"""How address and length of frames in consecutive slots differ where all are of one length."""
+_IN_TURN[:, 0] = np.arange(BATCH) * SLOT
+_Address = TypeVar("_Address", int, NDArray[np.uint64])
+
+
+def _place(address: _Address) -> _Address:
+    return (address & _SLOT_MASK) + (address >> _SLOT_BITS)
 
 
 def _reason(error: OSError) -> str:

@@ -105,7 +105,7 @@ class SvDecoder:
         if not len(frames):
             return
         first = int(frames.length[0])
-        if MIN_FRAME <= first <= MAX_FRAME and alike(frames.length):
+        if MIN_FRAME <= first <= MAX_FRAME and (frames.even or alike(frames.length)):
             # Merging units of one make: the usual case.
             self.counters.frames += len(frames)
             yield from self._decode_length(frames, first)
