@@ -56,6 +56,8 @@ class Estimator:
         self._published_hz = np.full(n_streams, float(settings.nominal_hz))
         self._measured_at = np.zeros(n_streams, dtype=np.int64)
         self._since_look = 0
+        self._nothing = Conditions.nothing(n_streams)
+        self._all = np.ones(n_streams, dtype=bool)
         self._estimates = self._look()
 
     @property
@@ -98,7 +100,7 @@ class Estimator:
         track = self._tracker.look(intake.window, intake.count)
         conditions = self._conditions(track)
         codes = quality(conditions)
-        measured = codes != _INVALID
+        measured = self._all if conditions.calm else codes != _INVALID
         if conditions.calm:
             self._measured_at.fill(intake.count)
             self._published_hz, rocof_hz_s = track.f_hz, track.rocof_hz_s
@@ -128,7 +130,9 @@ class Estimator:
                 measured,
             ),
             v1_phase_rad=track.reading.phase_rad,
-            uncertainty_hz=uncertainty_hz(conditions, self._published_hz, self._settings),
+            uncertainty_hz=uncertainty_hz(
+                conditions, track.disagreement_hz, self._published_hz, self._settings
+            ),
             quality=codes,
             flags=flags(conditions),
             quantities=quantities,
@@ -145,7 +149,7 @@ class Estimator:
         in_span = np.abs(track.f_hz - self._settings.nominal_hz) <= SPAN_HZ
         usual = phase.calm and intake.calm and not track.warm_up and every(in_span)
         if usual and not some(track.low_voltage):
-            return Conditions.nothing(track.disagreement_hz)
+            return self._nothing
         gaps = intake.missing_shares()
         return Conditions(
             warm_up=np.full(self._streams, track.warm_up),
@@ -159,7 +163,6 @@ class Estimator:
             voltage_gap=gaps[0],
             current_gap=gaps[1],
             held_s=np.where(phase.hold, intake.count - self._measured_at, 0) / self._rate_hz,
-            disagreement_hz=track.disagreement_hz,
         )
 
     def _renew_prediction(self, phasors: ComplexArray, conditions: Conditions) -> None:

@@ -49,18 +49,14 @@ class Conditions:
     current_gap: FloatArray
     held_s: FloatArray
     """Since the frequency was last measured."""
-    disagreement_hz: FloatArray
-    """Between the bridge and the main window, referred to the same instant."""
     calm: bool = False
     """No mask is set, no share missing and nothing held, for any stream."""
 
     @classmethod
-    def nothing(cls, disagreement_hz: FloatArray) -> Conditions:
+    def nothing(cls, streams: int) -> Conditions:
         """All is calm."""
-        no, none = np.zeros(len(disagreement_hz), dtype=bool), np.zeros(len(disagreement_hz))
-        return cls(
-            no, no, no, no, no, no, no, no, none, none, none, disagreement_hz, calm=True
-        )  # fmt: skip
+        no, none = np.zeros(streams, dtype=bool), np.zeros(streams)
+        return cls(no, no, no, no, no, no, no, no, none, none, none, calm=True)
 
 
 _BITS: Final = np.array(
@@ -95,7 +91,7 @@ def flags(conditions: Conditions) -> NDArray[np.uint16]:
 def quality(conditions: Conditions) -> NDArray[np.uint8]:
     """The worst ``Quality`` that any condition asks for."""
     if conditions.calm:
-        return np.full(len(conditions.hold), _GOOD)
+        return np.zeros(len(conditions.hold), dtype=np.uint8)
     invalid = conditions.warm_up | conditions.overdue | (conditions.voltage_gap > LARGEST_GAP)
     questionable = (
         conditions.bridge
@@ -108,10 +104,19 @@ def quality(conditions: Conditions) -> NDArray[np.uint8]:
     return np.where(invalid, _INVALID, code)
 
 
-def uncertainty_hz(conditions: Conditions, f_hz: FloatArray, settings: Settings) -> FloatArray:
-    """Root sum of squares of the independent parts (GUM, JCGM 100:2008, 5.1)."""
+def uncertainty_hz(
+    conditions: Conditions, disagreement_hz: FloatArray, f_hz: FloatArray, settings: Settings
+) -> FloatArray:
+    """Root sum of squares of the independent parts (GUM, JCGM 100:2008, 5.1).
+
+    Args:
+        conditions: Of each stream.
+        disagreement_hz: Between bridge and main window, referred to the same instant.
+        f_hz: Frequency that is published.
+        settings: What clocks are worth.
+    """
     total: FloatArray
-    own = FILTER_HZ**2 + (DISAGREEMENT * conditions.disagreement_hz) ** 2
+    own = FILTER_HZ**2 + (DISAGREEMENT * disagreement_hz) ** 2
     if conditions.calm:
         total = np.sqrt(own)
         return total

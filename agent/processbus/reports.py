@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 
 from agent.estimation import Quality
-from agent.estimation.arrays import FloatArray, every, some
+from agent.estimation.arrays import FloatArray, some
 from agent.messages import Measurement, Validity
 from agent.processbus.groups import Group, GroupReport
 from agent.processbus.timeline import Timeline
@@ -99,8 +100,7 @@ def _worst(report: GroupReport) -> np.ndarray:
 
 def _known(values: FloatArray) -> list[float | None]:
     """Numbers, and None where there is none."""
-    numbers: list[float | None] = values.tolist()
-    finite = np.isfinite(values)
-    if every(finite):
-        return numbers
-    return [n if known else None for n, known in zip(numbers, finite.tolist(), strict=True)]
+    numbers: list[float] = values.tolist()
+    if math.isfinite(sum(numbers)):  # so is each of them
+        return list(numbers)
+    return [number if math.isfinite(number) else None for number in numbers]
