@@ -139,10 +139,6 @@ class XdpRing:
         undo.callback(os.close, loaded)
         undo.callback(os.close, ebpf.attach_xdp(loaded, interface))
 
-    def fileno(self) -> int:
-        """Descriptor that is readable while frames wait."""
-        return self._socket.fileno()
-
     def take(self, most: int = BATCH) -> Frames:
         """Return the frames that wait, without copying them; the previous ones are given back.
 
