@@ -8,8 +8,10 @@ line for everything it sees.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import time
 from typing import Any
@@ -17,6 +19,7 @@ from typing import Any
 import pyiec61850.pyiec61850 as lib
 
 NOT_INCLUDED = 0
+PR_SET_PDEATHSIG = 1
 
 
 def say(**fields: Any) -> None:
@@ -73,13 +76,15 @@ def subscribe(connection: Any, reference: str) -> tuple[Any, ...]:
     return block, handler, subscriber
 
 
-def main(host: str, port: int, ied: str, seconds: float, report: str) -> None:
+def connect(host: str, port: int) -> Any:
     connection = lib.IedConnection_create()
     _, error = lib.IedConnection_connect(connection, host, port)
     if error:
         raise SystemExit(f"{host}:{port}: error {error}")
-    say(kind="ready")
-    kept = subscribe(connection, f"{ied}LD0/LLN0.BR.{report}")
+    return connection
+
+
+def read(connection: Any, ied: str, seconds: float) -> None:
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
         hz, error = lib.IedConnection_readFloatValue(
@@ -87,6 +92,20 @@ def main(host: str, port: int, ied: str, seconds: float, report: str) -> None:
         )
         say(kind="read", hz=hz, error=error)
         time.sleep(0.5)
+    lib.IedConnection_release(connection)
+
+
+def main(host: str, port: int, ied: str, seconds: float, report: str) -> None:
+    # A process for each: the binding keeps Python's lock while it waits for an answer, which does
+    # not come while a report waits for the lock.
+    if os.fork() == 0:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        read(connect(host, port), ied, seconds)
+        os._exit(0)
+    connection = connect(host, port)
+    say(kind="ready")
+    kept = subscribe(connection, f"{ied}LD0/LLN0.BR.{report}")
+    time.sleep(seconds)
     lib.IedConnection_release(connection)
     sys.stdout.flush()
     os._exit(0 if kept else 1)  # the library's own order of destruction is not ours to guess
