@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +37,8 @@ USUAL_SAMPLES_PER_CYCLE: Final = 80
 BUSY_FRAMES: Final = 400
 """So many frames at once are not left to gather until the next report is due."""
 BUSY_PAUSE_S: Final = 0.01
+LONGEST_PAUSE_S: Final = 0.02
+SHORTEST_PAUSE_S: Final = 0.001
 
 
 class ProcessBusReader:
@@ -96,14 +97,16 @@ class ProcessBusReader:
         # Samples that still wait in a ring, or came since, are not missing.
         yield from self._pipeline.reports(taken.known_until_s(begun_s, self._timeline.bus_s))
 
-    def idle_s(self) -> float:
-        """How long nothing can become due."""
-        now_s = self._timeline.now_s()
+    def pause_s(self) -> float:
+        """How long nothing can become due; no time at all while frames still wait."""
         if self._behind:
+            # The shortest pause after each batch would keep a busy process behind for ever.
             return 0.0
-        longest_s = BUSY_PAUSE_S if self._busy else math.inf
+        now_s = self._timeline.now_s()
+        longest_s = BUSY_PAUSE_S if self._busy else LONGEST_PAUSE_S
         expiry_s = self._goose.expiry_s() - time.monotonic()
-        return min(self._pipeline.due_s(now_s) - now_s, expiry_s, longest_s)
+        wait_s = min(self._pipeline.due_s(now_s) - now_s, expiry_s, longest_s)
+        return max(wait_s, SHORTEST_PAUSE_S)
 
     def urgent(self) -> list[int]:
         """Descriptors to wake up for."""

@@ -77,6 +77,8 @@ def live_reports(options: MonitorOptions) -> Iterator[Report]:
             for measurement in pipeline.reports(taken.known_until_s(begun_s, timeline.bus_s)):
                 if keep(measurement):
                     yield measurement, time.time()
+            if not taken.drained:
+                continue
             wait_s = pipeline.due_s(timeline.now_s()) - timeline.now_s()
             select.select(source.urgent(), [], [], min(max(wait_s, 0.0005), LONGEST_PAUSE_S))
     finally:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import select
 import signal
 import time
-from typing import Final
 
 from loguru import logger
 
@@ -19,9 +18,6 @@ from agent.messages import Role, Shutdown, Simulation
 from agent.processbus.bus import ProcessBusReader, reader_from_settings
 from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.worker import HEARTBEAT_S, RECONNECT_S, Worker, merge_counters, run_worker
-
-LONGEST_PAUSE_S: Final = 0.02
-SHORTEST_PAUSE_S: Final = 0.001
 
 
 class Loop:
@@ -60,11 +56,10 @@ class Loop:
         self._worker.heartbeat()
 
     def _pause(self) -> None:
-        wait_s = min(max(self._reader.idle_s(), SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
         readable = self._reader.urgent()
         if self._link.connected:
             readable.append(self._link.fileno())
-        ready, _, _ = select.select(readable, [], [], wait_s)
+        ready, _, _ = select.select(readable, [], [], self._reader.pause_s())
         if self._link.connected and self._link.fileno() in ready:
             for message in self._link.receive():
                 if isinstance(message, Shutdown):

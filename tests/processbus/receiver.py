@@ -27,7 +27,6 @@ from agent.processbus.priority import prepare_memory, settle_on_core
 from agent.processbus.sv.channels import default_channels
 from agent.processbus.timeline import LiveTimeline
 from agent.processbus.tracks import TrackRules
-from agent.processbus.worker import LONGEST_PAUSE_S, SHORTEST_PAUSE_S
 
 SETTLE_S = 1.0
 DRAIN_S = 0.2
@@ -93,8 +92,7 @@ def main() -> None:
             for m in reader.step()
             if isinstance(m, Measurement) and settled
         ]
-        pause_s = min(max(reader.idle_s(), SHORTEST_PAUSE_S), LONGEST_PAUSE_S)
-        select.select([], [], [], pause_s)
+        select.select([], [], [], reader.pause_s())
     cpu_s, lasted_s = time.process_time() - cpu_s, time.monotonic() - begun_s
     drained_s = time.monotonic() + DRAIN_S
     while time.monotonic() < drained_s:
