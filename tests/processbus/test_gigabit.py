@@ -28,6 +28,7 @@ def test_a_minute_of_streams_is_received_without_loss(
 
     `sent_share` below 1 says that the sender of this machine did not reach that rate.
     """
+    name += "_xdp" if capture else ""
     figures = wire_figures(name, streams, 60.0, veth, capture)
     for key, value in figures.items():
         record_property(key.removeprefix("processbus."), round(value, 4))
