@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.errors import UnavailableError
 from agent.estimation.arrays import every
@@ -41,6 +42,7 @@ _RAW_HARDWARE: Final = 1 << 6
 _BLOCK: Final = 1 << 18
 _HEADER: Final = 32
 """Octets of struct tpacket2_hdr."""
+_NO_HEADERS: Final = np.zeros((0, _HEADER // 4), dtype=np.uint32)
 _STATUS_USER: Final = 0x01
 _STATUS_LOSING: Final = 0x04
 _STATUS_VLAN_VALID: Final = 0x10
@@ -143,37 +145,25 @@ class Ring:
         The result is valid until the next call.
         """
         self._release()
-        first = self._next
+        first, slot = self._next, self._settings.slot
         most = min(most, self._settings.slots - first)
-        count = self._reach(most)
-        if count == 0:
-            self.drained = True
-            return empty_frames()
-        slot = self._settings.slot
-        header = pieces(self._bytes, first * slot, slot, count, _HEADER).view("<u4")
-        status = header[:, 0]
-        every_status = int(status[0])
-        # Status and lengths, then place in the slot: of merging units of one make all are equal.
-        even = every(header.view("<u8")[:, :2] == header[0, :4].view("<u8"))
-        if not even:
-            # Several cores fill slots at once: one may be ready before the one ahead of it.
-            ready = (status & _STATUS_USER).astype(bool)
-            count = len(ready) if every(ready) else int(ready.argmin())
-            header, status = header[:count], status[:count]
-            every_status = int(np.bitwise_or.reduce(status))
+        header, even = self._filled(most)
+        count = self._held = len(header)
         self.drained = count < most
-        self._held = count
-        if every_status & _STATUS_LOSING:
+        if not count:
+            return empty_frames()
+        status = int(header[0, 0] if even else np.bitwise_or.reduce(header[:, 0]))
+        if status & _STATUS_LOSING:
             self._count_drops()
-        if every_status & _STATUS_CARD_STAMPED:
-            self.card_stamped += int(np.count_nonzero(status & _STATUS_CARD_STAMPED))
+        if status & _STATUS_CARD_STAMPED:
+            self.card_stamped += int(np.count_nonzero(header[:, 0] & _STATUS_CARD_STAMPED))
         word = header.astype(np.int64)
         begin = first * slot + (int(word[0, 3]) & 0xFFFF)
         start = np.arange(begin, begin + count * slot, slot, dtype=np.int64)
         if not even:
             start += (word[:, 3] & 0xFFFF) - (word[0, 3] & 0xFFFF)
         vlan = untagged(count)
-        if every_status & _STATUS_VLAN_VALID:
+        if status & _STATUS_VLAN_VALID:
             vlan = np.where(word[:, 0] & _STATUS_VLAN_VALID, word[:, 6] & 0xFFFF, vlan)
         return Frames(
             buffer=self._bytes,
@@ -183,6 +173,23 @@ class Ring:
             vlan=vlan,
             even=even,
         )
+
+    def _filled(self, most: int) -> tuple[NDArray[np.uint32], bool]:
+        """Headers of the slots in a row that the kernel has filled.
+
+        Returns:
+            (n, 8) words of struct tpacket2_hdr, copied; whether status, length and place in the
+            slot are the same for all of them, as of merging units of one make.
+        """
+        count, slot = self._reach(most), self._settings.slot
+        if not count:
+            return _NO_HEADERS, False
+        header = pieces(self._bytes, self._next * slot, slot, count, _HEADER).view("<u4")
+        if every(header.view("<u8")[:, :2] == header[0, :4].view("<u8")):
+            return header, True
+        # Several cores fill slots at once: one may be ready before the one ahead of it.
+        ready = (header[:, 0] & _STATUS_USER).astype(bool)
+        return (header if every(ready) else header[: int(ready.argmin())]), False
 
     def _reach(self, most: int) -> int:
         """Number of slots from the next one on that the kernel seems to have filled.
