@@ -153,7 +153,6 @@ class EventGate:
             # Once holding, a constant turn is the ramp that the step was the start of.
             turn = np.abs(measures[0] - self._turn_before)
             sizes[0] = np.where(self._holding, turn, sizes[0])
-            sizes[_DISAGREEMENT] *= self._idle
         self._turn_before = measures[0]
         row = self._history[self._ticks % len(self._history)]
         np.copyto(row, sizes, where=self._learning)
@@ -165,6 +164,9 @@ class EventGate:
             fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
             limits = np.maximum(fixed, ABOVE_MEDIAN * self._medians)
         above = sizes > limits
+        if not self._calm:
+            # It begins events only; the history has it all the same, or its median would sink.
+            above[_DISAGREEMENT] &= self._idle
         return np.asarray(above.any(axis=0)) if some(above) else self.quiet.began
 
     def _refresh_medians(self) -> None:
