@@ -121,7 +121,8 @@ def boot(root: Path) -> dict[str, str]:
     shutil.copy(SCENARIO, root / "root" / "scenario.sh")
     done = subprocess.run(
         ["systemd-nspawn", "--quiet", "-D", root, "--register=no", "--keep-unit",
-         "--private-network", "--boot"],
+         "--private-network", "--capability=CAP_BPF,CAP_IPC_LOCK", "--system-call-filter=bpf",
+         "--boot"],
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
         timeout=BOOT_LIMIT_S,
     )  # fmt: skip
@@ -153,6 +154,8 @@ def test_the_units_run_under_a_real_systemd_and_survive_kills(root, package):
     assert found["stopped_control_is_replaced"] == "yes", "by the watchdog"
     assert found["killed_worker_returns"] == "yes"
     assert (found["restart"], found["restart_replaces_all"]) == ("0", "yes")
+    assert (found["xdp_frames"], found["xdp_program"]) == ("yes", "1")
+    assert found["xdp_gone"] == "0 0", "neither the program nor the rights outlive the setting"
     assert found["audit_verify"] == "0"
     assert found["stopped"].strip() == "inactive"
     assert (found["start_broken"], found["broken_exit"]) == ("1", "78")
