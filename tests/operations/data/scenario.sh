@@ -68,12 +68,12 @@ merging_unit=$!
 by_xdp() { v2g-ctl status --json | grep -Eo '"xdp": *[0-9.]+' | grep -Eq '[1-9]'; }
 until_true 30 by_xdp
 say xdp_frames "$(by_xdp && echo yes)"
-say xdp_program "$(ip link show eth0 | grep -c xdp)"
+say xdp_program "$(ip link show eth0 | grep -c prog/xdp)"
 kill $merging_unit
 sed -i '/^capture = "xdp"$/d' /etc/v2g/agent.toml
 v2g-ctl firewall --write; systemctl daemon-reload; systemctl restart v2g-processbus.service
 until_true 30 active processbus
-say xdp_gone "$(ip link show eth0 | grep -c xdp) $(ls /etc/systemd/system/v2g-processbus.service.d 2>/dev/null | grep -c xdp)"
+say xdp_gone "$(ip link show eth0 | grep -c prog/xdp) $(ls /etc/systemd/system/v2g-processbus.service.d 2>/dev/null | grep -c xdp)"
 
 v2g-ctl audit verify --key /etc/v2g/pki/audit.key >/results.audit
 say audit_verify $?
