@@ -14,11 +14,11 @@ from tests.processbus.peer_publisher import RATE_HZ
 pytestmark = pytest.mark.peer
 
 
-@pytest.fixture
-def published(veth, tmp_path):
+@pytest.fixture(params=[False, True], ids=["packet", "xdp"])
+def published(request, veth, tmp_path):
     """Two seconds of 49.87 Hz; each frame with the time at which a merging unit would send it."""
     pytest.importorskip("pyiec61850")
-    source = InterfaceSource(veth[1], CaptureOptions(goose=False))
+    source = InterfaceSource(veth[1], CaptureOptions(goose=False, xdp=request.param))
     publisher = subprocess.Popen(
         [sys.executable, "-m", "tests.processbus.peer_publisher",
          "--interface", veth[0], "--seconds", "2", "--f-hz", "49.87"]
@@ -30,6 +30,7 @@ def published(veth, tmp_path):
             frames += [part.octets(n) for part in taken.sv for n in range(len(part))]
     source.close()
     assert publisher.returncode == 0
+    assert source.by_xdp == (len(frames) if request.param else 0)
     times = START_S * 10**9 + np.arange(len(frames)) * 10**9 // RATE_HZ + 500_000
     return write_capture(tmp_path / "peer.pcap", frames, times.tolist()), len(frames)
 
