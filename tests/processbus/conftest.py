@@ -11,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from agent.errors import UnavailableError
 from agent.messages import Measurement
 from agent.processbus.capture.records import pack_records
+from agent.processbus.capture.xdp import XdpRing
 from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import SLACK, UNTAGGED, Frames
 from agent.processbus.pipeline import Pipeline
@@ -150,3 +152,15 @@ def veth() -> Iterator[tuple[str, str]]:
         yield one, other
     finally:
         subprocess.run(["ip", "link", "del", one], check=False)
+
+
+@pytest.fixture
+def xdp(veth: tuple[str, str]) -> tuple[str, str]:
+    """The same pair, where this process may put a program at it."""
+    try:
+        XdpRing(veth[1], 1024).close()
+    except UnavailableError as error:
+        if any(reason in str(error) for reason in ("it needs CAP_BPF", "not supported")):
+            pytest.skip(str(error))
+        raise
+    return veth

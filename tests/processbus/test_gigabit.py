@@ -4,10 +4,16 @@ import pytest
 
 from tests.bench.processbus import wire_figures
 
-CAPTURES = pytest.mark.parametrize("capture", [(), ("--xdp",)], ids=["packet", "xdp"])
+
+@pytest.fixture(params=["packet", "xdp"])
+def capture(request):
+    """Arguments of the receiver."""
+    if request.param == "packet":
+        return ()
+    request.getfixturevalue("xdp")
+    return ("--xdp",)
 
 
-@CAPTURES
 @pytest.mark.root
 def test_streams_over_the_wire_are_received_without_loss(veth, capture):
     figures = wire_figures("some", 4, 2.0, veth, capture)
@@ -17,7 +23,6 @@ def test_streams_over_the_wire_are_received_without_loss(veth, capture):
     assert figures["processbus.some_reports"] > 0
 
 
-@CAPTURES
 @pytest.mark.root
 @pytest.mark.soak
 @pytest.mark.parametrize(("name", "streams"), [("full", 170), ("hundred", 100), ("one", 1)])

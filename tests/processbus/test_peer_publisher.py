@@ -18,6 +18,8 @@ pytestmark = pytest.mark.peer
 def published(request, veth, tmp_path):
     """Two seconds of 49.87 Hz; each frame with the time at which a merging unit would send it."""
     pytest.importorskip("pyiec61850")
+    if request.param:
+        request.getfixturevalue("xdp")
     source = InterfaceSource(veth[1], CaptureOptions(goose=False, xdp=request.param))
     publisher = subprocess.Popen(
         [sys.executable, "-m", "tests.processbus.peer_publisher",

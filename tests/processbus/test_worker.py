@@ -92,12 +92,12 @@ def test_the_worker_measures_reports_health_and_ends_when_told(tmp_path):
 
 
 @pytest.mark.root
-def test_the_worker_captures_by_xdp_where_the_settings_say_so(tmp_path, veth):
-    config = configuration(tmp_path, veth[1], more='capture = "xdp"\n')
+def test_the_worker_captures_by_xdp_where_the_settings_say_so(tmp_path, xdp):
+    config = configuration(tmp_path, xdp[1], more='capture = "xdp"\n')
     hub = Hub(tmp_path / "run" / "control.sock")
     worker = start("agent.processbus.worker", "--config", config)
     unit = start(
-        "agent.processbus.simulated", "--interface", veth[0], "--dip-every", "0", "--goose",
+        "agent.processbus.simulated", "--interface", xdp[0], "--dip-every", "0", "--goose",
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:

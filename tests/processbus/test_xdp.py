@@ -2,7 +2,6 @@
 
 import contextlib
 import itertools
-import os
 import socket
 import subprocess
 import sys
@@ -68,14 +67,14 @@ def opened(interface, slots=1024):
 
 
 @pytest.mark.root
-def test_short_sampled_values_with_or_without_a_tag_are_taken_and_nothing_else(veth):
+def test_short_sampled_values_with_or_without_a_tag_are_taken_and_nothing_else(xdp):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as stack:
-        stack.bind((veth[1], 3))
+        stack.bind((xdp[1], 3))
         stack.settimeout(2)
         everything = iter(lambda: stack.recv(2048), b"")
         ours = (frame for frame in everything if frame[6:12] == SV[6:12])
-        with opened(veth[1]) as ring:
-            send(veth[0], OTHER, SV, GOOSE, SV_TAGGED, SV_LONG, TAGGED_OTHER, SV[:25])
+        with opened(xdp[1]) as ring:
+            send(xdp[0], OTHER, SV, GOOSE, SV_TAGGED, SV_LONG, TAGGED_OTHER, SV[:25])
             assert octets_of(ring, count=2) == [SV, SV_TAGGED]
             passed = list(itertools.islice(ours, 4))
     untagged = TAGGED_OTHER[:12] + TAGGED_OTHER[16:]
@@ -83,18 +82,18 @@ def test_short_sampled_values_with_or_without_a_tag_are_taken_and_nothing_else(v
 
 
 @pytest.mark.root
-def test_the_longest_frame_that_is_taken_fits_its_slot(veth):
+def test_the_longest_frame_that_is_taken_fits_its_slot(xdp):
     fits, too_long = SV.ljust(LONGEST, b"\1"), SV.ljust(LONGEST + 1, b"\2")
-    with opened(veth[1]) as ring:
-        send(veth[0], fits, too_long, SV)
+    with opened(xdp[1]) as ring:
+        send(xdp[0], fits, too_long, SV)
         assert octets_of(ring, count=2) == [fits, SV]
     assert len(fits) < SLOT
 
 
 @pytest.mark.root
-def test_a_source_has_each_frame_once_whichever_way_it_came(veth):
-    source = InterfaceSource(veth[1], CaptureOptions(xdp=True))
-    send(veth[0], SV, SV_LONG, GOOSE, OTHER)
+def test_a_source_has_each_frame_once_whichever_way_it_came(xdp):
+    source = InterfaceSource(xdp[1], CaptureOptions(xdp=True))
+    send(xdp[0], SV, SV_LONG, GOOSE, OTHER)
     time.sleep(0.2)
     taken = source.take()
     assert sorted(frames.octets(0) for frames in taken.sv) == sorted([SV, SV_LONG])
@@ -105,10 +104,10 @@ def test_a_source_has_each_frame_once_whichever_way_it_came(veth):
 
 
 @pytest.mark.root
-def test_frames_carry_the_time_at_which_the_driver_had_them(veth):
-    with opened(veth[1]) as ring:
+def test_frames_carry_the_time_at_which_the_driver_had_them(xdp):
+    with opened(xdp[1]) as ring:
         before_ns = time.time_ns()
-        send(veth[0], *[SV] * 50)
+        send(xdp[0], *[SV] * 50)
         after_ns = time.time_ns()
         time.sleep(0.1)
         stamps = ring.take().time_ns
@@ -117,47 +116,47 @@ def test_frames_carry_the_time_at_which_the_driver_had_them(veth):
 
 
 @pytest.mark.root
-def test_slots_are_used_again_and_what_found_none_is_counted(veth):
-    with opened(veth[1]) as ring:
+def test_slots_are_used_again_and_what_found_none_is_counted(xdp):
+    with opened(xdp[1]) as ring:
         for turn in range(5):
             frames = [encode_frame(SvStream(), [turn * 300 + n], [bytes(64)]) for n in range(300)]
-            send(veth[0], *frames)
+            send(xdp[0], *frames)
             assert octets_of(ring, count=300) == frames
         assert len(ring.take()) == 0
         assert ring.dropped == 0
-        send(veth[0], *[SV] * 2000)
+        send(xdp[0], *[SV] * 2000)
         assert octets_of(ring, count=1024) == [SV] * 1024
-        send(veth[0], SV_TAGGED)
+        send(xdp[0], SV_TAGGED)
         assert octets_of(ring) == [SV_TAGGED]
     assert ring.dropped == 976
     assert ring.received == 1500 + 1024 + 1
 
 
 @pytest.mark.root
-def test_after_the_end_frames_go_to_the_network_stack_again(veth):
-    XdpRing(veth[1], 1024).close()
-    source = InterfaceSource(veth[1], CaptureOptions())
-    send(veth[0], SV)
+def test_after_the_end_frames_go_to_the_network_stack_again(xdp):
+    XdpRing(xdp[1], 1024).close()
+    source = InterfaceSource(xdp[1], CaptureOptions())
+    send(xdp[0], SV)
     time.sleep(0.1)
     assert len(source.take()) == 1
     source.close()
 
 
 @pytest.mark.root
-def test_a_second_program_at_an_interface_is_refused_by_name(veth):
-    with opened(veth[1]), pytest.raises(UnavailableError, match=f"{veth[1]}.*another XDP program"):
-        XdpRing(veth[1], 1024)
+def test_a_second_program_at_an_interface_is_refused_by_name(xdp):
+    with opened(xdp[1]), pytest.raises(UnavailableError, match=f"{xdp[1]}.*another XDP program"):
+        XdpRing(xdp[1], 1024)
 
 
 @pytest.mark.root
-def test_a_killed_process_leaves_no_program_behind(veth):
-    process = capture_as(veth[1])
+def test_a_killed_process_leaves_no_program_behind(xdp):
+    process = capture_as(xdp[1])
     process.kill()
     process.wait()
     end_s = time.monotonic() + 5
     while True:
         try:
-            XdpRing(veth[1], 1024).close()
+            XdpRing(xdp[1], 1024).close()
             return
         except UnavailableError:
             assert time.monotonic() < end_s
@@ -190,14 +189,14 @@ def rights_of_the_unit(capture):
     [("xdp", 1, ""), ("packet", 0, "it needs CAP_BPF")],
 )
 def test_the_units_rights_with_the_drop_in_are_enough_and_without_it_packets_are_captured(
-    veth, capture, by_xdp, said
+    xdp, capture, by_xdp, said
 ):
     only = f"-all,{rights_of_the_unit(capture)}"
     process = capture_as(
-        veth[1], "setpriv", "--reuid", NOBODY, "--clear-groups",
+        xdp[1], "setpriv", "--reuid", NOBODY, "--clear-groups",
         "--bounding-set", only, "--inh-caps", only, "--ambient-caps", only,
     )  # fmt: skip
-    send(veth[0], SV)
+    send(xdp[0], SV)
     time.sleep(0.2)
     answer, log = process.communicate("\n", timeout=20)
     assert answer.split() == [str(by_xdp), "1"]
@@ -205,20 +204,20 @@ def test_the_units_rights_with_the_drop_in_are_enough_and_without_it_packets_are
 
 
 @pytest.mark.root
-def test_an_interface_without_room_for_the_program_says_why_and_captures_packets(veth):
+def test_an_interface_without_room_for_the_program_says_why_and_captures_packets(xdp):
     said = []
     sink = logger.add(lambda message: said.append(str(message)), level="WARNING")
     try:
-        with opened(veth[1]):
-            source = InterfaceSource(veth[1], CaptureOptions(xdp=True))
+        with opened(xdp[1]):
+            source = InterfaceSource(xdp[1], CaptureOptions(xdp=True))
     finally:
         logger.remove(sink)
-    send(veth[0], SV)
+    send(xdp[0], SV)
     time.sleep(0.1)
     assert len(source.take()) == 1
     assert source.by_xdp == 0
     source.close()
-    assert veth[1] in said[0]
+    assert xdp[1] in said[0]
     assert "another XDP program is at work" in said[0]
 
 
@@ -255,7 +254,6 @@ def test_a_jump_to_nowhere_is_refused():
 
 
 @pytest.mark.root
-def test_the_verifiers_last_words_are_in_the_error():
+def test_the_verifiers_last_words_are_in_the_error(xdp):
     with pytest.raises(OSError, match="R0"):
         ebpf.load_xdp(ebpf.assemble([Instruction(ebpf.EXIT)]))
-    assert os.geteuid() == 0

@@ -56,6 +56,8 @@ _SLOT_BITS: Final = 48
 _SLOT_MASK: Final = (1 << _SLOT_BITS) - 1
 _NO_RIGHT: Final = (errno.EPERM, errno.EACCES, errno.ENOBUFS)
 """The last one: more locked memory than the limit."""
+_HANDOVER_S: Final = 1.0
+"""The kernel frees the queue of a closed socket, or of a process that ended, a little later."""
 _WRAP: Final = 0xFFFF_FFFF
 SLOT: Final = 256
 """Octets from one frame to the next."""
@@ -128,8 +130,12 @@ class XdpRing:
         # Python's own bind() knows no such address.
         address = struct.pack("HHIII", _AF_XDP, _COPY, interface, 0, 0)
         libc = ctypes.CDLL(None, use_errno=True)
-        if libc.bind(self._socket.fileno(), address, len(address)):
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        patience_s = time.monotonic() + _HANDOVER_S
+        while libc.bind(self._socket.fileno(), address, len(address)):
+            reason = ctypes.get_errno()
+            if reason != errno.EBUSY or time.monotonic() > patience_s:
+                raise OSError(reason, os.strerror(reason))
+            time.sleep(0.01)
 
     def _start(self, interface: int, undo: contextlib.ExitStack) -> None:
         sockets = ebpf.create_map(_XSKMAP, 4, _MOST_QUEUES)
