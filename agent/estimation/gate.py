@@ -159,12 +159,11 @@ class EventGate:
         if self._ticks % self._refresh == 0:
             self._refresh_medians()
         self._ticks += 1
-        limits = self._limits
-        if not self._calm:
+        if self._calm:
+            above = sizes > self._limits
+        else:
             fixed = THRESHOLDS * np.where(self._holding, RELEASE, 1.0)
-            limits = np.maximum(fixed, ABOVE_MEDIAN * self._medians)
-        above = sizes > limits
-        if not self._calm:
+            above = sizes > np.maximum(fixed, ABOVE_MEDIAN * self._medians)
             # It begins events only; the history has it all the same, or its median would sink.
             above[_DISAGREEMENT] &= self._idle
         return np.asarray(above.any(axis=0)) if some(above) else self.quiet.began

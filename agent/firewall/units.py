@@ -34,11 +34,7 @@ def ied_goose_drop_in(settings: Settings) -> str:
     """
     if not (settings.ied.enabled and settings.ied.goose_interface):
         return ""
-    return (
-        "# Written by `v2g-ctl firewall --write`: [ied] goose_interface is set.\n[Service]\n"
-        "CapabilityBoundingSet=CAP_NET_RAW\nAmbientCapabilities=CAP_NET_RAW\n"
-        "RestrictAddressFamilies=AF_PACKET\n"
-    )
+    return _rights("[ied] goose_interface is set", "CAP_NET_RAW", "AF_PACKET")
 
 
 def xdp_drop_in(settings: Settings) -> str:
@@ -49,9 +45,13 @@ def xdp_drop_in(settings: Settings) -> str:
     """
     if settings.process_bus.capture != "xdp":
         return ""
-    rights = "CAP_NET_ADMIN CAP_BPF CAP_IPC_LOCK"
+    rights = _rights("[process_bus] capture is xdp", "CAP_NET_ADMIN CAP_BPF CAP_IPC_LOCK", "AF_XDP")
+    return f"{rights}SystemCallFilter=bpf\n"
+
+
+def _rights(setting: str, capabilities: str, family: str) -> str:
     return (
-        "# Written by `v2g-ctl firewall --write`: [process_bus] capture is xdp.\n[Service]\n"
-        f"CapabilityBoundingSet={rights}\nAmbientCapabilities={rights}\n"
-        "RestrictAddressFamilies=AF_XDP\nSystemCallFilter=bpf\n"
+        f"# Written by `v2g-ctl firewall --write`: {setting}.\n[Service]\n"
+        f"CapabilityBoundingSet={capabilities}\nAmbientCapabilities={capabilities}\n"
+        f"RestrictAddressFamilies={family}\n"
     )

@@ -14,16 +14,29 @@ import pytest
 from agent.errors import UnavailableError
 from agent.messages import Measurement
 from agent.processbus.capture.records import pack_records
+from agent.processbus.capture.sender import open_sender
 from agent.processbus.capture.xdp import XdpRing
 from agent.processbus.filters import FilterChoice
 from agent.processbus.frames import SLACK, UNTAGGED, Frames
 from agent.processbus.pipeline import Pipeline
-from agent.processbus.sv.encode import FrameBuilder, SvStream
+from agent.processbus.sv.encode import FrameBuilder, SvStream, encode_frame
 from agent.processbus.timeline import FileTimeline
 from agent.processbus.tracks import TrackRules
 
 START_S = 1_700_000_000
 """A UTC second at which recordings begin."""
+SV = encode_frame(SvStream(), [7], [bytes(64)])
+SV_TAGGED = encode_frame(SvStream(vlan=0x800A), [8], [bytes(64)])
+SV_LONG = encode_frame(SvStream(asdus=8), range(8), [bytes(64)] * 8)
+GOOSE = SV.replace(b"\x88\xba", b"\x88\xb8")
+OTHER = SV.replace(b"\x88\xba", b"\x08\x00")
+
+
+def send(name: str, *frames: bytes) -> None:
+    """Put frames on an interface or a virtual bus."""
+    sender = open_sender(name)
+    sender.send(list(frames))
+    sender.close()
 
 
 def frames_of_rows(rows: np.ndarray, time_ns: np.ndarray, vlan: int = UNTAGGED) -> Frames:

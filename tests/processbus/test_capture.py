@@ -10,7 +10,6 @@ import pytest
 from agent.errors import UnavailableError
 from agent.processbus.capture import bpf, hardware_time
 from agent.processbus.capture.ring import Ring, RingSettings
-from agent.processbus.capture.sender import open_sender
 from agent.processbus.capture.source import (
     MOST_SLOTS,
     RING_S,
@@ -23,12 +22,7 @@ from agent.processbus.capture.source import (
 from agent.processbus.capture.virtual import VirtualReceiver, VirtualSender
 from agent.processbus.frames import ETHERTYPE_GOOSE, ETHERTYPE_SV, ether_types, frames_from_bytes
 from agent.processbus.sv.encode import SvStream, encode_frame
-
-SV = encode_frame(SvStream(), [7], [bytes(64)])
-SV_TAGGED = encode_frame(SvStream(vlan=0x800A), [8], [bytes(64)])
-SV_LONG = encode_frame(SvStream(asdus=8), range(8), [bytes(64)] * 8)
-GOOSE = SV.replace(b"\x88\xba", b"\x88\xb8")
-OTHER = SV.replace(b"\x88\xba", b"\x08\x00")
+from tests.processbus.conftest import GOOSE, OTHER, SV, SV_LONG, SV_TAGGED, send
 
 
 def collect(take, count, seconds=5.0):
@@ -39,12 +33,6 @@ def collect(take, count, seconds=5.0):
         found += [(frames.octets(n), int(frames.vlan[n])) for n in range(len(frames))]
         time.sleep(0.005)
     return found
-
-
-def send(name, *frames):
-    sender = open_sender(name)
-    sender.send(list(frames))
-    sender.close()
 
 
 @pytest.mark.root

@@ -17,16 +17,11 @@ from agent.errors import UnavailableError
 from agent.firewall import xdp_drop_in
 from agent.processbus.capture import ebpf
 from agent.processbus.capture.ebpf import Instruction
-from agent.processbus.capture.sender import open_sender
 from agent.processbus.capture.source import CaptureOptions, InterfaceSource
 from agent.processbus.capture.xdp import LONGEST, SLOT, XdpRing
 from agent.processbus.sv.encode import SvStream, encode_frame
+from tests.processbus.conftest import GOOSE, OTHER, SV, SV_LONG, SV_TAGGED, send
 
-SV = encode_frame(SvStream(), [7], [bytes(64)])
-SV_TAGGED = encode_frame(SvStream(vlan=0x800A), [8], [bytes(64)])
-SV_LONG = encode_frame(SvStream(asdus=8), range(8), [bytes(64)] * 8)
-GOOSE = SV.replace(b"\x88\xba", b"\x88\xb8")
-OTHER = SV.replace(b"\x88\xba", b"\x08\x00")
 TAGGED_OTHER = SV_TAGGED.replace(b"\x88\xba", b"\x08\x00")
 NOBODY = "65534"
 UNIT = Path(__file__).resolve().parents[2] / "systemd" / "v2g-processbus.service"
@@ -39,12 +34,6 @@ sys.stdin.readline()
 source.take(), source.take()
 print(source.by_xdp, source.received, flush=True)
 """
-
-
-def send(name, *frames):
-    sender = open_sender(name)
-    sender.send(list(frames))
-    sender.close()
 
 
 def octets_of(ring, seconds=1.0, count=1):

@@ -85,11 +85,12 @@ class XdpRing:
         """The last `take` left nothing that had come before it."""
         with contextlib.ExitStack() as undo:
             try:
+                index = socket.if_nametoindex(interface)
                 self._socket = undo.enter_context(socket.socket(_AF_XDP, socket.SOCK_RAW, 0))
                 self._share_memory()
                 self._map_rings()
-                self._bind(socket.if_nametoindex(interface))
-                self._start(socket.if_nametoindex(interface), undo)
+                self._bind(index)
+                self._start(index, undo)
             except OSError as error:
                 raise UnavailableError(
                     f"{interface}: no capture in the driver: {_reason(error)}"
